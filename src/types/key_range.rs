@@ -1,0 +1,234 @@
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::util::Escaped;
+
+/// Which keys a request is about: one key, a prefix, from a key on, between two keys, or all.
+///
+/// A bare key converts into exactly that key, never into a prefix; everything must be spelled
+/// [`KeyRange::all`].
+///
+/// ```
+/// use etcd_ark::KeyRange;
+///
+/// assert!(KeyRange::prefix("/app/").contains(b"/app/a"));
+/// assert!(!KeyRange::key("/app/").contains(b"/app/a"));
+/// assert!(KeyRange::between("a", "c").contains(b"b"));
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct KeyRange {
+    start: Bytes,
+    end: End,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum End {
+    /// The start key alone.
+    Single,
+    /// Keys below this one.
+    Before(Bytes),
+    /// Every key from the start on.
+    Open,
+}
+
+/// etcd's spelling of "no bound", both as the smallest key and as the open end.
+const NO_BOUND: &[u8] = b"\0";
+
+impl KeyRange {
+    /// Exactly one key.
+    #[must_use]
+    pub fn key(key: impl Into<Bytes>) -> Self {
+        Self { start: key.into(), end: End::Single }
+    }
+
+    /// Every key that begins with these bytes. An empty prefix is every key.
+    #[must_use]
+    pub fn prefix(prefix: impl Into<Bytes>) -> Self {
+        let start = prefix.into();
+        let end = after_prefix(&start).map_or(End::Open, End::Before);
+        Self { start: non_empty(start), end }
+    }
+
+    /// Every key from this one on.
+    #[must_use]
+    pub fn from_key(start: impl Into<Bytes>) -> Self {
+        Self { start: non_empty(start.into()), end: End::Open }
+    }
+
+    /// Keys from `start` on and below `end`. Empty if `end` is not above `start`.
+    #[must_use]
+    pub fn between(start: impl Into<Bytes>, end: impl Into<Bytes>) -> Self {
+        Self { start: non_empty(start.into()), end: End::Before(end.into()) }
+    }
+
+    /// Every key.
+    #[must_use]
+    pub fn all() -> Self {
+        Self::from_key(NO_BOUND)
+    }
+
+    /// Whether the key lies in the range.
+    #[must_use]
+    pub fn contains(&self, key: &[u8]) -> bool {
+        match &self.end {
+            End::Single => key == self.start,
+            End::Before(end) => key >= &self.start[..] && key < &end[..],
+            End::Open => key >= &self.start[..],
+        }
+    }
+
+    /// The first key that the range can hold.
+    pub(crate) fn start(&self) -> &Bytes {
+        &self.start
+    }
+
+    /// Whether no key can lie in the range: etcd would refuse it.
+    pub(crate) fn is_empty(&self) -> bool {
+        match &self.end {
+            End::Single => self.start.is_empty(),
+            End::Before(end) => *end <= self.start,
+            End::Open => false,
+        }
+    }
+
+    /// What remains of the range after `key`.
+    pub(crate) fn after(&self, key: &[u8]) -> Self {
+        Self { start: successor(key), end: self.end.clone() }
+    }
+
+    /// The keys that lie in both ranges.
+    pub(crate) fn intersection(&self, other: &Self) -> Self {
+        match (&self.end, &other.end) {
+            (End::Single, _) if other.contains(&self.start) => self.clone(),
+            (_, End::Single) if self.contains(&other.start) => other.clone(),
+            (End::Single, _) | (_, End::Single) => Self::between(NO_BOUND, NO_BOUND),
+            (ours, theirs) => {
+                let start = self.start.clone().max(other.start.clone());
+                Self { start, end: nearer(ours, theirs).clone() }
+            }
+        }
+    }
+
+    /// etcd's `key` and `range_end`.
+    pub(crate) fn to_wire(&self) -> (Bytes, Bytes) {
+        let end = match &self.end {
+            End::Single => Bytes::new(),
+            End::Before(end) => end.clone(),
+            End::Open => Bytes::from_static(NO_BOUND),
+        };
+        (self.start.clone(), end)
+    }
+
+    /// The reverse of [`KeyRange::to_wire`].
+    pub(crate) fn from_wire(start: Bytes, end: Bytes) -> Self {
+        match &end[..] {
+            b"" => Self::key(start),
+            NO_BOUND => Self::from_key(start),
+            _ => Self::between(start, end),
+        }
+    }
+}
+
+/// etcd refuses an empty key; `\0` is the smallest one.
+fn non_empty(start: Bytes) -> Bytes {
+    if start.is_empty() { Bytes::from_static(NO_BOUND) } else { start }
+}
+
+/// The smallest key above every key with this prefix; `None` if there is none.
+fn after_prefix(prefix: &[u8]) -> Option<Bytes> {
+    let last = prefix.iter().rposition(|&byte| byte < 0xff)?;
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Some(end.into())
+}
+
+/// The smallest key above `key`.
+fn successor(key: &[u8]) -> Bytes {
+    [key, NO_BOUND].concat().into()
+}
+
+/// The end that comes first; neither is `Single`.
+fn nearer<'a>(one: &'a End, other: &'a End) -> &'a End {
+    match (one, other) {
+        (End::Before(a), End::Before(b)) if a <= b => one,
+        (End::Before(_), End::Open) => one,
+        _ => other,
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for KeyRange {
+    fn from(key: T) -> Self {
+        Self::key(key)
+    }
+}
+
+impl fmt::Display for KeyRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let start = Escaped(&self.start);
+        match &self.end {
+            End::Single => write!(f, "key {start}"),
+            End::Before(end) => write!(f, "keys from {start} to {}", Escaped(end)),
+            End::Open if self.start == NO_BOUND => f.write_str("all keys"),
+            End::Open => write!(f, "keys from {start} on"),
+        }
+    }
+}
+
+impl fmt::Debug for KeyRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyRange({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_before_the_next_sibling() {
+        assert_eq!(KeyRange::prefix("a/").to_wire().1, "a0");
+        assert_eq!(KeyRange::prefix(&b"a\xff\xff"[..]).to_wire().1, "b");
+        assert_eq!(KeyRange::prefix(&b"\xff"[..]).to_wire().1, NO_BOUND);
+        assert_eq!(KeyRange::prefix(""), KeyRange::all());
+    }
+
+    #[test]
+    fn wire_form_round_trips() {
+        for range in [KeyRange::key("a"), KeyRange::prefix("a"), KeyRange::from_key("a"), KeyRange::all()] {
+            let (start, end) = range.to_wire();
+            assert_eq!(KeyRange::from_wire(start, end), range);
+        }
+    }
+
+    #[test]
+    fn intersections_hold_what_both_hold() {
+        let ranges = [
+            KeyRange::key("b"),
+            KeyRange::prefix("b"),
+            KeyRange::from_key("b"),
+            KeyRange::between("a", "c"),
+            KeyRange::between("c", "d"),
+            KeyRange::all(),
+        ];
+        let keys: [&[u8]; 6] = [b"a", b"b", b"bb", b"c", b"cc", b"\xff"];
+        for a in &ranges {
+            for b in &ranges {
+                let both = a.intersection(b);
+                for key in keys {
+                    assert_eq!(
+                        both.contains(key),
+                        a.contains(key) && b.contains(key),
+                        "{a} and {b}, {key:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_remains_after_a_key_begins_right_behind_it() {
+        let rest = KeyRange::prefix("a").after(b"ab");
+        assert!(!rest.contains(b"ab") && rest.contains(b"ab\0") && !rest.contains(b"b"));
+    }
+}

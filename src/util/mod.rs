@@ -1,0 +1,9 @@
+//! Small helpers without a domain of their own. Any floor may use them.
+
+mod escape;
+mod lock;
+mod secret;
+
+pub use escape::Escaped;
+pub(crate) use lock::lock;
+pub(crate) use secret::Secret;
