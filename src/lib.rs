@@ -1,10 +1,23 @@
 //! An etcd v3 client that survives real clusters, with consistent, verified backup and restore on top.
 
+mod client;
 mod error;
+mod net;
 mod pb;
+mod stream;
 mod types;
 mod util;
 
+pub use client::{
+    Client, ClientBuilder, Compact, CompactResult, Compare, Delete, DeleteResult, Get, GetResult, GrantLease,
+    GrantLeaseResult, LeaseTimeToLive, LeaseTimeToLiveResult, LeaseTimes, ListMembers, ListMembersResult,
+    Member, MemberInfo, Operation, OperationResult, Put, PutResult, Relation, Request, RevokeLease,
+    RevokeLeaseResult, Status, Txn, TxnResult,
+};
 pub use error::{Error, ErrorKind, Result};
+#[cfg(feature = "tls")]
+pub use net::TlsConfig;
+pub use net::{Credentials, Endpoint};
+pub use stream::{Scan, ScanPage, ScanStream, SnapshotStream};
 pub use types::{ClusterId, Header, KeyRange, KeyValue, LeaseId, MemberId, Revision};
 pub use util::Escaped;

@@ -2,8 +2,10 @@
 
 mod escape;
 mod lock;
+mod random;
 mod secret;
 
 pub use escape::Escaped;
 pub(crate) use lock::lock;
+pub(crate) use random::{random_fraction, random_u64};
 pub(crate) use secret::Secret;

@@ -1,0 +1,119 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Client;
+use crate::error::{Error, ErrorKind, Result};
+#[cfg(feature = "tls")]
+use crate::net::TlsConfig;
+use crate::net::{Connection, Credentials, Dialer, Endpoint, Limits, Transport, Windows};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// The largest message that etcd sends.
+const MAX_RESPONSE_BYTES: usize = (1 << 31) - 1;
+
+/// How to reach a cluster. Made by [`Client::builder`].
+#[derive(Clone, Debug)]
+pub struct ClientBuilder {
+    endpoints: Vec<Endpoint>,
+    credentials: Option<Credentials>,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsConfig>,
+    connect_timeout: Duration,
+    limits: Limits,
+}
+
+impl ClientBuilder {
+    pub(super) fn new(endpoints: Vec<Endpoint>) -> Self {
+        Self {
+            endpoints,
+            credentials: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+            connect_timeout: CONNECT_TIMEOUT,
+            limits: Limits { request_timeout: REQUEST_TIMEOUT, max_response_bytes: MAX_RESPONSE_BYTES },
+        }
+    }
+
+    /// The user to act as. Default: none. The token is fetched when it is first needed, and again
+    /// when a server no longer takes it. A cluster with authentication off ignores them.
+    #[must_use]
+    pub fn credentials(self, credentials: Credentials) -> Self {
+        Self { credentials: Some(credentials), ..self }
+    }
+
+    /// How to recognise servers and what to show them. Default: the machine's roots, for endpoints
+    /// with `https://`. Given, it also turns TLS on for endpoints without a scheme.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(self, tls: TlsConfig) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+
+    /// How long connecting to one member may take, name look-up and TLS included. Default: 2 s.
+    #[must_use]
+    pub fn connect_timeout(self, timeout: Duration) -> Self {
+        Self { connect_timeout: timeout, ..self }
+    }
+
+    /// How long a whole call may take, all attempts together. Default: 5 s.
+    #[must_use]
+    pub fn request_timeout(self, timeout: Duration) -> Self {
+        Self { limits: Limits { request_timeout: timeout, ..self.limits }, ..self }
+    }
+
+    /// The largest answer to accept, in bytes. Default: 2 GiB less one, the largest that etcd sends.
+    #[must_use]
+    pub fn max_response_bytes(self, bytes: usize) -> Self {
+        Self { limits: Limits { max_response_bytes: bytes, ..self.limits }, ..self }
+    }
+
+    /// Connects: at least one member has answered when this returns, and with credentials a token
+    /// was obtained.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if something given can't work, [`ErrorKind::Unavailable`] if no member
+    /// answers (the message tells each one's cause), [`ErrorKind::Auth`] for wrong credentials.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped at any time.
+    pub async fn connect(self) -> Result<Client> {
+        let client = self.connect_lazy()?;
+        client.check().await?;
+        Ok(client)
+    }
+
+    /// The client without any IO but reading certificate files: connections come about when needed.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if something given can't work.
+    pub fn connect_lazy(self) -> Result<Client> {
+        if self.endpoints.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "no endpoint given; give at least one, such as localhost:2379",
+            ));
+        }
+        let dialer = self.dialer()?;
+        let connect = |endpoint| {
+            Connection::new(endpoint, Arc::clone(&dialer), Windows::SHARED).map(Arc::new).map_err(|error| {
+                Error::new(ErrorKind::Config, "an endpoint can't be used").with_source(error)
+            })
+        };
+        let connections = self.endpoints.into_iter().map(connect).collect::<Result<_>>()?;
+        Ok(Client::new(Transport::new(connections, self.credentials, self.limits)))
+    }
+
+    #[cfg(feature = "tls")]
+    fn dialer(&self) -> Result<Arc<Dialer>> {
+        Dialer::new(&self.endpoints, self.tls.as_ref(), self.connect_timeout)
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn dialer(&self) -> Result<Arc<Dialer>> {
+        Dialer::new(&self.endpoints, self.connect_timeout)
+    }
+}

@@ -1,0 +1,199 @@
+//! The public RPC surface: the client, request values and their results, calls on one member.
+//!
+//! No generated type leaves this floor. Used by `stream` and `backup`.
+
+mod builder;
+mod cluster;
+mod kv;
+mod lease;
+mod member;
+mod request;
+mod txn;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+pub use builder::ClientBuilder;
+pub use cluster::{ListMembers, ListMembersResult, MemberInfo};
+pub use kv::{Compact, CompactResult, Delete, DeleteResult, Get, GetResult, Put, PutResult};
+pub use lease::{
+    GrantLease, GrantLeaseResult, LeaseTimeToLive, LeaseTimeToLiveResult, LeaseTimes, RevokeLease,
+    RevokeLeaseResult,
+};
+pub use member::{Member, Status};
+pub use request::Request;
+pub(crate) use request::{decode, malformed};
+pub use txn::{Compare, Operation, OperationResult, Relation, Txn, TxnResult};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::net::{Call, Endpoint, Target, Transport};
+use crate::types::{KeyRange, KeyValue};
+
+/// A client of one etcd cluster.
+///
+/// Cheap to clone: clones share connections, token and what is known of the members' health.
+/// All methods take `&self` and may be called at once from many tasks. Must be used within a tokio
+/// runtime.
+///
+/// ```no_run
+/// # async fn example() -> etcd_ark::Result<()> {
+/// use etcd_ark::Client;
+///
+/// let client = Client::connect(["http://10.0.0.1:2379", "http://10.0.0.2:2379"]).await?;
+/// client.put("greeting", "hello").await?;
+/// let found = client.get("greeting").await?;
+/// assert_eq!(found.unwrap().value, "hello");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client {
+    transport: Arc<Transport>,
+}
+
+impl Client {
+    /// Connects with every default: no credentials, 2 s to connect, 5 s a call.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] for an endpoint that is none, [`ErrorKind::Unavailable`] if no member
+    /// answers.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped at any time.
+    pub async fn connect<I>(endpoints: I) -> Result<Self>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        Self::builder(endpoints)?.connect().await
+    }
+
+    /// Begins the configuration of a client for the cluster with these endpoints.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] for an endpoint that is none; see [`Endpoint`].
+    pub fn builder<I>(endpoints: I) -> Result<ClientBuilder>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let parsed = endpoints.into_iter().map(|text| text.as_ref().parse());
+        Ok(ClientBuilder::new(parsed.collect::<Result<_>>()?))
+    }
+
+    fn new(transport: Transport) -> Self {
+        Self { transport: Arc::new(transport) }
+    }
+
+    /// Reads one key; `None` if there is none. Linearizable.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Changes nothing; may be dropped at any time.
+    pub async fn get(&self, key: impl Into<Bytes>) -> Result<Option<KeyValue>> {
+        let found = self.send(Get::new(KeyRange::key(key))).await?;
+        Ok(found.kvs.into_iter().next())
+    }
+
+    /// Writes one key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send`]. Not repeated when its outcome is unknown: see
+    /// [`Error::may_have_applied`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped after it was sent, the write may or may not take effect.
+    pub async fn put(&self, key: impl Into<Bytes>, value: impl Into<Bytes>) -> Result<PutResult> {
+        self.send(Put::new(key, value)).await
+    }
+
+    /// Deletes a key, or the keys of a range.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send`]. Not repeated when its outcome is unknown: see
+    /// [`Error::may_have_applied`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped after it was sent, the deletion may or may not take effect.
+    pub async fn delete(&self, range: impl Into<KeyRange>) -> Result<DeleteResult> {
+        self.send(Delete::new(range)).await
+    }
+
+    /// Sends any request, to whichever member can serve it.
+    ///
+    /// What certainly was not carried out is tried again at another member, and so is what may be
+    /// repeated; a write with an unknown outcome is not. All within the client's request timeout.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if the request can't be valid, before anything is sent.
+    /// [`ErrorKind::Unavailable`] or [`ErrorKind::Deadline`] if no member served it in time. Otherwise
+    /// what the server says, as a kind: [`ErrorKind::Compacted`], [`ErrorKind::PermissionDenied`],
+    /// [`ErrorKind::NoSpace`] and so on. [`Error::may_have_applied`] tells about writes.
+    ///
+    /// # Cancel safety
+    ///
+    /// A read may be dropped at any time. A write that is dropped after it was sent may or may not
+    /// take effect.
+    pub async fn send<R: Request>(&self, request: R) -> Result<R::Response> {
+        self.send_within(request, self.transport.limits().request_timeout).await
+    }
+
+    /// As [`Client::send`], with another time limit than the client's.
+    pub(crate) async fn send_within<R: Request>(&self, request: R, timeout: Duration) -> Result<R::Response> {
+        let wire = request.into_call()?;
+        let deadline = Instant::now() + timeout;
+        let call = Call { rpc: wire.rpc, class: wire.class, target: Target::Any, deadline };
+        R::decode(self.transport.unary(&call, wire.message).await?)
+    }
+
+    /// The members that the client was given, in that order.
+    #[must_use]
+    pub fn members(&self) -> Vec<Member> {
+        let connections = self.transport.connections().iter();
+        connections
+            .map(|connection| Member::new(Arc::clone(&self.transport), Arc::clone(connection)))
+            .collect()
+    }
+
+    /// The member at an endpoint that the client was given.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if it was not given that endpoint.
+    pub fn member(&self, endpoint: &Endpoint) -> Result<Member> {
+        self.members().into_iter().find(|member| member.endpoint() == endpoint).ok_or_else(|| {
+            Error::new(ErrorKind::Config, format!("the client was not given the endpoint {endpoint}"))
+        })
+    }
+
+    /// Fails unless a member answers and the credentials are good.
+    async fn check(&self) -> Result<()> {
+        self.reach_any_member().await?;
+        self.transport.check_credentials().await
+    }
+
+    async fn reach_any_member(&self) -> Result<()> {
+        let mut causes = Vec::new();
+        for connection in self.transport.connections() {
+            match self.transport.probe(connection, member::STATUS).await {
+                Ok(()) => return Ok(()),
+                Err(cause) => causes.push(format!("{}: {cause}", connection.endpoint())),
+            }
+        }
+        Err(Error::new(ErrorKind::Unavailable, format!("no member answers: {}", causes.join("; "))))
+    }
+}

@@ -1,0 +1,208 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::uri::{Authority, Scheme, Uri};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::OnceCell;
+use tonic::body::Body;
+use tower_service::Service;
+
+use super::dialer::Dialer;
+use super::endpoint::Endpoint;
+use super::failure::{Failure, chain};
+use crate::util::lock;
+
+/// A ping this often while a request is under way. etcd closes connections that ping more often
+/// than every 5 s, and any that ping while idle.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// How long a ping may stay unanswered before the connection counts as lost.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// HTTP/2 flow-control windows: how many bytes a member may send before we have read them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Windows {
+    stream: u32,
+    connection: u32,
+}
+
+impl Windows {
+    /// For requests that share a connection.
+    pub(crate) const SHARED: Self = Self { stream: 8 << 20, connection: 16 << 20 };
+    /// For one bulk stream: fills a path of 32 MiB in flight.
+    pub(crate) const BULK: Self = Self { stream: 32 << 20, connection: 64 << 20 };
+}
+
+/// The HTTP/2 connection to one member, dialled when it is first needed and again after a loss.
+pub(crate) struct Connection {
+    endpoint: Endpoint,
+    origin: Origin,
+    dialer: Arc<Dialer>,
+    windows: Windows,
+    /// The current attempt to be connected: callers share one dial and its outcome.
+    link: Mutex<Arc<OnceCell<Result<Link, Failure>>>>,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        endpoint: Endpoint,
+        dialer: Arc<Dialer>,
+        windows: Windows,
+    ) -> Result<Self, http::Error> {
+        let origin = Origin::new(&endpoint, dialer.encrypts(&endpoint))?;
+        Ok(Self { endpoint, origin, dialer, windows, link: Mutex::default() })
+    }
+
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Another, independent connection to the same member.
+    pub(crate) fn sibling(&self, windows: Windows) -> Self {
+        Self {
+            endpoint: self.endpoint.clone(),
+            origin: self.origin.clone(),
+            dialer: Arc::clone(&self.dialer),
+            windows,
+            link: Mutex::default(),
+        }
+    }
+
+    /// An open link to the member, dialling it if there is none.
+    pub(crate) async fn link(&self) -> Result<Link, Failure> {
+        let cell = self.current();
+        let outcome = cell.get_or_init(|| self.dial()).await.clone();
+        if outcome.is_err() {
+            self.forget(&cell);
+        }
+        outcome
+    }
+
+    fn current(&self) -> Arc<OnceCell<Result<Link, Failure>>> {
+        let mut link = lock(&self.link);
+        if let Some(Ok(open)) = link.get()
+            && open.sender.is_closed()
+        {
+            *link = Arc::default();
+        }
+        Arc::clone(&link)
+    }
+
+    /// Lets the next caller dial again, unless one has already begun to.
+    fn forget(&self, failed: &Arc<OnceCell<Result<Link, Failure>>>) {
+        let mut link = lock(&self.link);
+        if Arc::ptr_eq(&link, failed) {
+            *link = Arc::default();
+        }
+    }
+
+    async fn dial(&self) -> Result<Link, Failure> {
+        let socket = self.dialer.dial(&self.endpoint).await?;
+        let (sender, driver) = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(KEEPALIVE_INTERVAL)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+            .keep_alive_while_idle(false)
+            .initial_stream_window_size(self.windows.stream)
+            .initial_connection_window_size(self.windows.connection)
+            .handshake(socket)
+            .await
+            .map_err(|error| Failure::Dial(chain(&error)))?;
+        // The driver ends with the connection; its error reaches the requests that it breaks.
+        tokio::spawn(driver);
+        Ok(Link { sender, origin: self.origin.clone(), answered: Arc::default() })
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Connection({})", self.endpoint)
+    }
+}
+
+/// The part of a request's URI that names the member.
+#[derive(Clone, Debug)]
+struct Origin {
+    scheme: Scheme,
+    authority: Authority,
+}
+
+impl Origin {
+    fn new(endpoint: &Endpoint, encrypted: bool) -> Result<Self, http::Error> {
+        let scheme = if encrypted { Scheme::HTTPS } else { Scheme::HTTP };
+        let authority = Authority::try_from(endpoint.authority())?;
+        Ok(Self { scheme, authority })
+    }
+
+    fn complete(&self, uri: Uri) -> Result<Uri, http::Error> {
+        let mut parts = uri.into_parts();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        Ok(Uri::from_parts(parts)?)
+    }
+}
+
+/// An open connection; tonic's stubs speak through it.
+#[derive(Clone)]
+pub(crate) struct Link {
+    sender: SendRequest<Body>,
+    origin: Origin,
+    /// Whether the peer has ever answered in HTTP/2: connecting alone does not show that.
+    answered: Arc<AtomicBool>,
+}
+
+impl Link {
+    async fn send(mut self, mut request: Request<Body>) -> Result<Response<Incoming>, Failure> {
+        let uri = self.origin.complete(request.uri().clone());
+        *request.uri_mut() = uri.map_err(|error| Failure::NotSent(chain(&error)))?;
+        self.sender.ready().await.map_err(|error| Failure::NotSent(self.explain(&error)))?;
+        match self.sender.try_send_request(request).await {
+            Ok(response) => {
+                self.answered.store(true, Ordering::Relaxed);
+                Ok(response)
+            }
+            Err(mut lost) => {
+                let cause = self.explain(lost.error());
+                // hyper gives the request back if it never went onto the wire.
+                Err(if lost.take_message().is_some() {
+                    Failure::NotSent(cause)
+                } else {
+                    Failure::Lost(cause)
+                })
+            }
+        }
+    }
+
+    /// The cause, and what it usually means when the peer has never said anything in HTTP/2.
+    fn explain(&self, error: &hyper::Error) -> String {
+        let cause = chain(error);
+        if self.answered.load(Ordering::Relaxed) {
+            return cause;
+        }
+        let hint = if self.origin.scheme == Scheme::HTTP { "or does it want https://?" } else { "" };
+        format!("{cause}; the peer never answered in HTTP/2: is this etcd's client port? {hint}")
+            .trim_end()
+            .into()
+    }
+}
+
+impl Service<Request<Body>> for Link {
+    type Response = Response<Incoming>;
+    type Error = Failure;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Failure>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(self.clone().send(request))
+    }
+}

@@ -1,0 +1,137 @@
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::endpoint::{Endpoint, Security};
+use super::failure::{Failure, chain};
+#[cfg(feature = "tls")]
+use super::tls::{TlsConfig, TlsDialer};
+use crate::error::Result;
+
+/// Opens sockets to endpoints: TCP, and TLS on top where the endpoint asks for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Dialer {
+    connect_timeout: Duration,
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<TlsDialer>>,
+}
+
+impl Dialer {
+    /// A dialer for these endpoints; reads the TLS configuration once, so that a bad certificate
+    /// is named at the start.
+    #[cfg(feature = "tls")]
+    pub(crate) fn new(
+        endpoints: &[Endpoint],
+        tls: Option<&TlsConfig>,
+        connect_timeout: Duration,
+    ) -> Result<Arc<Self>> {
+        let demanded = endpoints.iter().any(|endpoint| endpoint.security() == Security::Tls);
+        let tls = match (tls, demanded) {
+            (Some(config), _) => Some(TlsDialer::new(config)?),
+            (None, true) => Some(TlsDialer::new(&TlsConfig::new())?),
+            (None, false) => None,
+        };
+        Ok(Arc::new(Self { connect_timeout, tls: tls.map(Arc::new) }))
+    }
+
+    /// A dialer for these endpoints, none of which may ask for TLS.
+    #[cfg(not(feature = "tls"))]
+    pub(crate) fn new(endpoints: &[Endpoint], connect_timeout: Duration) -> Result<Arc<Self>> {
+        use crate::error::{Error, ErrorKind};
+        match endpoints.iter().find(|endpoint| endpoint.security() == Security::Tls) {
+            Some(endpoint) => Err(Error::new(
+                ErrorKind::Config,
+                format!("endpoint {endpoint} needs the crate's feature \"tls\", which is off"),
+            )),
+            None => Ok(Arc::new(Self { connect_timeout })),
+        }
+    }
+
+    /// Whether a connection to the endpoint is encrypted.
+    pub(crate) fn encrypts(&self, endpoint: &Endpoint) -> bool {
+        match endpoint.security() {
+            Security::Plaintext => false,
+            Security::Tls => true,
+            #[cfg(feature = "tls")]
+            Security::AsConfigured => self.tls.is_some(),
+            #[cfg(not(feature = "tls"))]
+            Security::AsConfigured => false,
+        }
+    }
+
+    /// A connected socket, within the connect timeout: name look-up, TCP and TLS together.
+    pub(crate) async fn dial(&self, endpoint: &Endpoint) -> Result<TokioIo<Socket>, Failure> {
+        match timeout(self.connect_timeout, self.open(endpoint)).await {
+            Ok(socket) => socket.map(TokioIo::new),
+            Err(_) => Err(Failure::Dial(format!(
+                "no connection within the connect timeout of {:?}",
+                self.connect_timeout
+            ))),
+        }
+    }
+
+    async fn open(&self, endpoint: &Endpoint) -> Result<Socket, Failure> {
+        let tcp =
+            TcpStream::connect((endpoint.host(), endpoint.port())).await.map_err(|e| dial_failure(&e))?;
+        // Requests are small and wait for their answers: Nagle's algorithm would only delay them.
+        tcp.set_nodelay(true).map_err(|e| dial_failure(&e))?;
+        #[cfg(feature = "tls")]
+        if let (true, Some(tls)) = (self.encrypts(endpoint), &self.tls) {
+            return Ok(Socket(Box::new(tls.handshake(endpoint.host(), tcp).await?)));
+        }
+        Ok(Socket(Box::new(tcp)))
+    }
+}
+
+fn dial_failure(error: &io::Error) -> Failure {
+    Failure::Dial(chain(error))
+}
+
+/// A connected byte stream of any kind.
+pub(crate) struct Socket(Box<dyn ByteStream>);
+
+trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+}

@@ -1,0 +1,105 @@
+use std::error::Error as StdError;
+use std::fmt;
+use std::iter;
+
+use tonic::{Code, Status};
+
+use super::status::{self, Remedy};
+use crate::error::ErrorKind;
+
+/// How one attempt failed, told where it happened: a library's status code would have lost it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// No connection came about.
+    Dial(String),
+    /// There was a connection, but the request never went onto it.
+    NotSent(String),
+    /// The connection broke after the request had, or may have, left.
+    Lost(String),
+    /// This attempt's time ran out.
+    TimedOut,
+    /// The answer is larger than the client accepts.
+    AnswerTooLarge(String),
+    /// The answer is no message of the expected type.
+    Malformed(String),
+    /// The server answered with an error.
+    Server { code: Code, message: String },
+}
+
+impl Failure {
+    /// What can be done about it.
+    pub(crate) fn remedy(&self) -> Remedy {
+        match self {
+            Self::Dial(_) | Self::NotSent(_) => Remedy::TryElsewhere,
+            Self::Lost(_) | Self::TimedOut => Remedy::Ambiguous,
+            // The server has done its part; asking again would give the same answer.
+            Self::AnswerTooLarge(_) | Self::Malformed(_) => Remedy::Final,
+            Self::Server { code, message } => status::classify(*code, message).1,
+        }
+    }
+
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Dial(_) | Self::NotSent(_) | Self::Lost(_) => ErrorKind::Unavailable,
+            Self::TimedOut => ErrorKind::Deadline,
+            Self::AnswerTooLarge(_) => ErrorKind::TooLarge,
+            Self::Malformed(_) => ErrorKind::Protocol,
+            Self::Server { code, message } => status::classify(*code, message).0,
+        }
+    }
+
+    /// Whether it is a server's answer with this text.
+    pub(crate) fn says(&self, text: &str) -> bool {
+        matches!(self, Self::Server { message, .. } if message.contains(text))
+    }
+
+    /// Whether a write may have been carried out although it failed this way.
+    pub(crate) fn may_have_applied(&self) -> bool {
+        let answered = matches!(self, Self::AnswerTooLarge(_) | Self::Malformed(_));
+        answered || self.remedy() == Remedy::Ambiguous
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dial(cause) => write!(f, "cannot connect: {cause}"),
+            Self::NotSent(cause) => write!(f, "request not sent: {cause}"),
+            Self::Lost(cause) => write!(f, "connection lost: {cause}"),
+            Self::TimedOut => f.write_str("no answer in time"),
+            Self::AnswerTooLarge(cause) => write!(f, "answer too large: {cause}"),
+            Self::Malformed(cause) => write!(f, "answer not understood: {cause}"),
+            Self::Server { code, message } if message.is_empty() => write!(f, "server answered {code:?}"),
+            Self::Server { message, .. } => f.write_str(message),
+        }
+    }
+}
+
+impl StdError for Failure {}
+
+impl From<Status> for Failure {
+    /// Takes apart what tonic made one: its own transport failures carry a source, a server's answer
+    /// never does. Its decode limit is the exception, known by its text.
+    fn from(status: Status) -> Self {
+        let local = StdError::source(&status);
+        if let Some(failure) = local.and_then(|source| source.downcast_ref::<Self>()) {
+            return failure.clone();
+        }
+        if let Some(source) = local {
+            return Self::Lost(chain(source));
+        }
+        let message = status.message().to_owned();
+        match status.code() {
+            Code::OutOfRange if message.contains("decoded message length too large") => {
+                Self::AnswerTooLarge(message)
+            }
+            code => Self::Server { code, message },
+        }
+    }
+}
+
+/// An error and its causes on one line.
+pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
+    let causes = iter::successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -1,0 +1,28 @@
+//! Getting a request to a member and its answer back: endpoints, TLS, one HTTP/2 connection per
+//! member, the picker, retries and the token.
+//!
+//! Requests and answers are encoded messages here: what they mean is the floor above's business.
+//! Decisions (picker, retry, status) are pure; the IO around them is thin. Used by `client` and `stream`.
+
+mod auth;
+mod call;
+mod codec;
+mod connection;
+mod dialer;
+mod endpoint;
+mod failure;
+mod picker;
+mod retry;
+mod status;
+#[cfg(feature = "tls")]
+mod tls;
+
+pub use auth::Credentials;
+pub(crate) use call::{Answers, Call, Limits, Target, Transport};
+pub(crate) use codec::Rpc;
+pub(crate) use connection::{Connection, Windows};
+pub(crate) use dialer::Dialer;
+pub use endpoint::Endpoint;
+pub(crate) use retry::RetryClass;
+#[cfg(feature = "tls")]
+pub use tls::TlsConfig;

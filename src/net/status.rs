@@ -1,0 +1,137 @@
+//! What the servers' error texts mean.
+//!
+//! Codes differ between server versions, and some errors arrive as `Unknown`; the texts are the same
+//! from 3.4 to 3.7. So the text decides, and the code only where the text is unknown.
+
+use tonic::Code;
+
+use crate::error::ErrorKind;
+
+/// What a failed attempt allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    /// Not executed; another member may do better at once.
+    TryElsewhere,
+    /// Not executed; the cluster needs time.
+    BackOff,
+    /// Not executed; a fresh token cures it.
+    Reauthenticate,
+    /// Perhaps executed.
+    Ambiguous,
+    /// The cluster's answer: repeating the request would not change it.
+    Final,
+}
+
+use ErrorKind::{
+    AlreadyExists, Auth, Compacted, Corrupt, Deadline, FutureRevision, NoSpace, NotFound, PermissionDenied,
+    Rejected, Throttled, TooLarge, Unavailable, Unsupported,
+};
+use Remedy::{Ambiguous, BackOff, Final, Reauthenticate, TryElsewhere};
+
+/// Texts whose kind or remedy the code alone does not tell, without the `etcdserver: ` or `auth: `
+/// before them. The first entry that the text begins with counts.
+const TEXTS: &[(&str, ErrorKind, Remedy)] = &[
+    ("mvcc: required revision has been compacted", Compacted, Final),
+    ("mvcc: required revision is a future revision", FutureRevision, TryElsewhere),
+    // The quota is checked again after applying: the write may be there all the same.
+    ("mvcc: database space exceeded", NoSpace, Ambiguous),
+    ("requested lease not found", NotFound, Final),
+    ("lease already exists", AlreadyExists, Final),
+    ("request is too large", TooLarge, Final),
+    ("too many operations in txn request", TooLarge, Final),
+    ("too many requests", Throttled, BackOff),
+    ("raft proposal dropped", Throttled, BackOff),
+    ("authentication failed, invalid user ID or password", Auth, Final),
+    ("authentication failed, password was given for no password user", Auth, Final),
+    ("user name is empty", Auth, Reauthenticate),
+    ("invalid auth token", Auth, Reauthenticate),
+    ("revision of auth store is old", Auth, Reauthenticate),
+    ("permission denied", PermissionDenied, Final),
+    ("no leader", Unavailable, TryElsewhere),
+    ("leader changed", Unavailable, TryElsewhere),
+    ("rpc not supported for learner", Unavailable, TryElsewhere),
+    ("not capable", Unsupported, TryElsewhere),
+    ("not a primary lessor", Unavailable, TryElsewhere),
+    ("request timed out", Unavailable, Ambiguous),
+    ("server stopped", Unavailable, Ambiguous),
+    ("request cancel", Unavailable, Ambiguous),
+    ("corrupt cluster", Corrupt, Final),
+    ("unhealthy cluster", Unavailable, Final),
+];
+
+/// The meaning of a server's answer.
+pub(crate) fn classify(code: Code, message: &str) -> (ErrorKind, Remedy) {
+    let text = bare(message);
+    TEXTS
+        .iter()
+        .find(|(known, ..)| text.starts_with(known))
+        .map_or_else(|| by_code(code), |&(_, kind, remedy)| (kind, remedy))
+}
+
+fn bare(message: &str) -> &str {
+    let text = message.strip_prefix("etcdserver: ").unwrap_or(message);
+    text.strip_prefix("auth: ").unwrap_or(text)
+}
+
+fn by_code(code: Code) -> (ErrorKind, Remedy) {
+    match code {
+        Code::AlreadyExists => (AlreadyExists, Final),
+        Code::Cancelled | Code::DeadlineExceeded => (Deadline, Ambiguous),
+        Code::DataLoss => (Corrupt, Final),
+        Code::NotFound => (NotFound, Final),
+        Code::PermissionDenied => (PermissionDenied, Final),
+        Code::ResourceExhausted => (TooLarge, Final),
+        Code::Unauthenticated => (Auth, Final),
+        Code::Unavailable => (Unavailable, Ambiguous),
+        Code::Unimplemented => (Unsupported, Final),
+        Code::Internal | Code::Unknown => (Rejected, Ambiguous),
+        _ => (Rejected, Final),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_decides_over_code_and_both_prefixes_count() {
+        for code in [Code::Unauthenticated, Code::Unknown, Code::InvalidArgument] {
+            assert_eq!(classify(code, "etcdserver: invalid auth token"), (Auth, Reauthenticate));
+            assert_eq!(classify(code, "auth: invalid auth token"), (Auth, Reauthenticate));
+        }
+        for code in [Code::Unavailable, Code::FailedPrecondition] {
+            assert_eq!(classify(code, "etcdserver: not capable"), (Unsupported, TryElsewhere));
+        }
+    }
+
+    #[test]
+    fn compaction_and_future_revisions_share_a_code_but_not_a_kind() {
+        let compacted = "etcdserver: mvcc: required revision has been compacted";
+        let future = "etcdserver: mvcc: required revision is a future revision";
+        assert_eq!(classify(Code::OutOfRange, compacted).0, Compacted);
+        assert_eq!(classify(Code::OutOfRange, future).0, FutureRevision);
+    }
+
+    #[test]
+    fn unavailable_does_not_mean_that_nothing_happened() {
+        for text in
+            ["request timed out", "request timed out, possibly due to connection lost", "server stopped"]
+        {
+            assert_eq!(classify(Code::Unavailable, &format!("etcdserver: {text}")).1, Ambiguous);
+        }
+        assert_eq!(classify(Code::Unavailable, "etcdserver: no leader").1, TryElsewhere);
+    }
+
+    #[test]
+    fn a_full_database_is_ambiguous() {
+        let full = "etcdserver: mvcc: database space exceeded";
+        assert_eq!(classify(Code::ResourceExhausted, full), (NoSpace, Ambiguous));
+    }
+
+    #[test]
+    fn unknown_texts_fall_back_to_their_code() {
+        assert_eq!(classify(Code::Unimplemented, "unknown method").0, Unsupported);
+        assert_eq!(classify(Code::FailedPrecondition, "something new"), (Rejected, Final));
+        assert_eq!(classify(Code::DeadlineExceeded, "context deadline exceeded").1, Ambiguous);
+    }
+}

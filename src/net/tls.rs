@@ -1,0 +1,293 @@
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::failure::{Failure, chain};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How to recognise servers and what to show them.
+///
+/// By default a server's certificate is checked against the machine's own roots, and no client
+/// certificate is shown. Files are read when the client is built. `Debug` shows no key.
+///
+/// ```no_run
+/// use etcd_ark::TlsConfig;
+///
+/// let tls = TlsConfig::new().ca_file("ca.pem").identity_files("client.pem", "client-key.pem");
+/// ```
+#[derive(Clone, Default)]
+pub struct TlsConfig {
+    ca: Option<Pem>,
+    identity: Option<(Pem, Pem)>,
+    server_name: Option<String>,
+    skip_verification: bool,
+}
+
+/// PEM text, or the file that holds it.
+#[derive(Clone)]
+enum Pem {
+    File(PathBuf),
+    Text(Vec<u8>),
+}
+
+impl TlsConfig {
+    /// The machine's roots, no client certificate.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Trust the certificates in this PEM file instead of the machine's roots.
+    #[must_use]
+    pub fn ca_file(self, path: impl Into<PathBuf>) -> Self {
+        Self { ca: Some(Pem::File(path.into())), ..self }
+    }
+
+    /// Trust these PEM certificates instead of the machine's roots.
+    #[must_use]
+    pub fn ca_pem(self, pem: impl Into<Vec<u8>>) -> Self {
+        Self { ca: Some(Pem::Text(pem.into())), ..self }
+    }
+
+    /// Show the client certificate chain in one PEM file, with the key in the other.
+    #[must_use]
+    pub fn identity_files(self, certificates: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        Self { identity: Some((Pem::File(certificates.into()), Pem::File(key.into()))), ..self }
+    }
+
+    /// Show this PEM client certificate chain, with this PEM key.
+    #[must_use]
+    pub fn identity_pem(self, certificates: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        Self { identity: Some((Pem::Text(certificates.into()), Pem::Text(key.into()))), ..self }
+    }
+
+    /// Expect this name in the server's certificate instead of the endpoint's host.
+    #[must_use]
+    pub fn server_name(self, name: impl Into<String>) -> Self {
+        Self { server_name: Some(name.into()), ..self }
+    }
+
+    /// Accept any server certificate. Whoever sits in between can then read and change everything.
+    #[must_use]
+    pub fn dangerous_skip_verification(self) -> Self {
+        Self { skip_verification: true, ..self }
+    }
+}
+
+impl fmt::Debug for TlsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsConfig")
+            .field("own_ca", &self.ca.is_some())
+            .field("client_certificate", &self.identity.is_some())
+            .field("server_name", &self.server_name)
+            .field("skip_verification", &self.skip_verification)
+            .finish()
+    }
+}
+
+impl Pem {
+    /// The text, and what to call it in an error.
+    fn read(&self, role: &str) -> Result<(Vec<u8>, String)> {
+        match self {
+            Self::Text(text) => Ok((text.clone(), format!("the {role} given as PEM text"))),
+            Self::File(path) => Ok((read_file(path, role)?, format!("the {role} file {}", path.display()))),
+        }
+    }
+
+    fn certificates(&self, role: &str) -> Result<Vec<CertificateDer<'static>>> {
+        let (text, name) = self.read(role)?;
+        let certificates: Vec<_> =
+            CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>().map_err(|e| bad_pem(&name, e))?;
+        if certificates.is_empty() {
+            return Err(config_error(format!("{name} holds no PEM certificate")));
+        }
+        Ok(certificates)
+    }
+
+    fn key(&self) -> Result<PrivateKeyDer<'static>> {
+        let (text, name) = self.read("client key")?;
+        PrivateKeyDer::from_pem_slice(&text).map_err(|e| bad_pem(&name, e))
+    }
+}
+
+fn read_file(path: &Path, role: &str) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| {
+        config_error(format!("cannot read the {role} file {}", path.display())).with_source(error)
+    })
+}
+
+fn bad_pem(name: &str, error: rustls::pki_types::pem::Error) -> Error {
+    config_error(format!("{name} is no usable PEM")).with_source(error)
+}
+
+fn config_error(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Config, message)
+}
+
+/// Shakes hands with servers as the configuration says.
+pub(crate) struct TlsDialer {
+    connector: TlsConnector,
+    server_name: Option<ServerName<'static>>,
+}
+
+impl TlsDialer {
+    pub(crate) fn new(config: &TlsConfig) -> Result<Self> {
+        let connector = TlsConnector::from(Arc::new(client_config(config)?));
+        let server_name = config.server_name.as_deref().map(parse_server_name).transpose()?;
+        Ok(Self { connector, server_name })
+    }
+
+    pub(crate) async fn handshake(
+        &self,
+        host: &str,
+        tcp: TcpStream,
+    ) -> Result<TlsStream<TcpStream>, Failure> {
+        let name = match &self.server_name {
+            Some(name) => name.clone(),
+            None => ServerName::try_from(host.to_owned()).map_err(|e| Failure::Dial(chain(&e)))?,
+        };
+        self.connector.connect(name, tcp).await.map_err(|error| Failure::Dial(explain(&chain(&error))))
+    }
+}
+
+impl fmt::Debug for TlsDialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsDialer").field("server_name", &self.server_name).finish_non_exhaustive()
+    }
+}
+
+fn parse_server_name(name: &str) -> Result<ServerName<'static>> {
+    ServerName::try_from(name.to_owned())
+        .map_err(|error| config_error(format!("{name:?} is no server name")).with_source(error))
+}
+
+/// The handshake's error, and what it usually means.
+fn explain(cause: &str) -> String {
+    let advice = if cause.contains("InvalidContentType") {
+        "; the server does not speak TLS here: use http://"
+    } else if cause.contains("UnknownIssuer") {
+        "; the server's certificate is not signed by the CA given"
+    } else if cause.contains("NotValidForName") {
+        "; the certificate is for another name: check the endpoint's host"
+    } else {
+        ""
+    };
+    format!("TLS: {cause}{advice}")
+}
+
+fn client_config(config: &TlsConfig) -> Result<ClientConfig> {
+    // A library must not set the process-wide provider, nor depend on who has.
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| config_error("TLS can't be set up").with_source(error))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier(config, provider)?);
+    let mut tls = match &config.identity {
+        None => builder.with_no_client_auth(),
+        Some((certificates, key)) => builder
+            .with_client_auth_cert(certificates.certificates("client certificate")?, key.key()?)
+            .map_err(|error| config_error("the client certificate and key don't fit").with_source(error))?,
+    };
+    // etcd answers HTTP/1 to a client that does not ask for HTTP/2 in the handshake.
+    tls.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(tls)
+}
+
+fn verifier(config: &TlsConfig, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
+    if config.skip_verification {
+        return Ok(Arc::new(AnyCertificate(provider)));
+    }
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(config)?), provider)
+        .build()
+        .map_err(|error| config_error("there is no CA to trust: give one").with_source(error))?;
+    Ok(verifier)
+}
+
+fn roots(config: &TlsConfig) -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    match &config.ca {
+        // A machine's store may hold certificates that rustls does not take; the others still count.
+        None => _ = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs),
+        Some(ca) => {
+            for certificate in ca.certificates("CA")? {
+                roots
+                    .add(certificate)
+                    .map_err(|error| config_error("a CA can't be used").with_source(error))?;
+            }
+        }
+    }
+    Ok(roots)
+}
+
+/// Takes any certificate, but still makes the server prove that it holds the key.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_pem_is_named_at_the_start() {
+        for text in ["", "no pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+            let error = TlsDialer::new(&TlsConfig::new().ca_pem(text)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config, "{text:?}: {error}");
+        }
+        let error = TlsDialer::new(&TlsConfig::new().ca_file("/nowhere/ca.pem")).unwrap_err();
+        assert!(error.to_string().contains("/nowhere/ca.pem"), "{error}");
+    }
+
+    #[test]
+    fn a_key_never_shows() {
+        let config = TlsConfig::new().identity_pem("cert", "hunter2");
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}
