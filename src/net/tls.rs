@@ -173,12 +173,12 @@ fn parse_server_name(name: &str) -> Result<ServerName<'static>> {
 
 /// The handshake's error, and what it usually means.
 fn explain(cause: &str) -> String {
-    let advice = if cause.contains("InvalidContentType") {
-        "; the server does not speak TLS here: use http://"
-    } else if cause.contains("UnknownIssuer") {
+    let advice = if cause.contains("InvalidContentType") || cause.contains("handshake eof") {
+        "; does the server speak TLS here? If not, use http://"
+    } else if cause.contains("UnknownIssuer") || cause.contains("BadSignature") {
         "; the server's certificate is not signed by the CA given"
-    } else if cause.contains("NotValidForName") {
-        "; the certificate is for another name: check the endpoint's host"
+    } else if cause.contains("not valid for name") {
+        "; check the endpoint's host, or give the server name to expect"
     } else {
         ""
     };

@@ -1,0 +1,19 @@
+//! Everything that is tested against real etcd servers.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod connect;
+mod kv;
+mod scan;
+mod snapshot;
+
+use etcd_ark::Client;
+use support::Server;
+
+/// A client of this server, without credentials.
+async fn client_of(server: &Server) -> Client {
+    Client::connect([server.endpoint()]).await.unwrap()
+}

@@ -1,0 +1,97 @@
+//! Several members that know each other.
+
+use std::time::{Duration, Instant};
+
+use super::{Builder, Server};
+
+// Generous: a cluster that lost its leader elects another within about two seconds.
+const ELECTION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The members of one cluster, numbered from 0.
+#[derive(Debug)]
+pub struct Cluster {
+    members: Vec<Server>,
+}
+
+/// What a member tells of the leader.
+struct Status {
+    leads: bool,
+    term: u64,
+}
+
+impl Cluster {
+    /// A cluster of the default version with a leader.
+    pub async fn start(size: usize) -> Self {
+        Self::builder().start_cluster(size).await
+    }
+
+    /// A cluster with options, to be started by [`Builder::start_cluster`].
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(super) fn of(members: Vec<Server>) -> Self {
+        Self { members }
+    }
+
+    /// The members' URLs for clients.
+    pub fn endpoints(&self) -> Vec<String> {
+        self.members.iter().map(Server::endpoint).collect()
+    }
+
+    /// A member, to ask, pause or resume.
+    pub fn member(&self, index: usize) -> &Server {
+        &self.members[index]
+    }
+
+    /// A member, to kill or restart.
+    pub fn member_mut(&mut self, index: usize) -> &mut Server {
+        &mut self.members[index]
+    }
+
+    /// All members.
+    pub fn members(&self) -> &[Server] {
+        &self.members
+    }
+
+    /// The leader's index; waits for an election, and fails the test if there is no leader in the end.
+    pub async fn leader(&self) -> usize {
+        let deadline = Instant::now() + ELECTION_TIMEOUT;
+        loop {
+            if let Some(leader) = self.find_leader().await {
+                return leader;
+            }
+            assert!(Instant::now() < deadline, "no leader after {ELECTION_TIMEOUT:?}");
+        }
+    }
+
+    /// A leader that was paused does not know that it was voted out: the latest term decides.
+    async fn find_leader(&self) -> Option<usize> {
+        let mut leaders = Vec::new();
+        for (index, member) in self.members.iter().enumerate() {
+            let status = member.status().await;
+            leaders.extend(status.filter(|status| status.leads).map(|status| (status.term, index)));
+        }
+        leaders.into_iter().max().map(|(_, index)| index)
+    }
+}
+
+impl Server {
+    /// Nothing if the member is down or does not answer soon.
+    async fn status(&self) -> Option<Status> {
+        if !self.is_running() {
+            return None;
+        }
+        let brief = ["--dial-timeout=1s", "--command-timeout=1s", "endpoint", "status", "--write-out=fields"];
+        let output = self.try_etcdctl(&brief).await;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let leads = field(&text, "MemberID")? == field(&text, "Leader")?;
+        Some(Status { leads, term: field(&text, "RaftTerm")?.parse().ok()? })
+    }
+}
+
+/// The value in a line like `"RaftTerm" : 2`.
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let mut values = text.lines().filter_map(|line| line.split_once(" : "));
+    Some(values.find(|(key, _)| key.trim_matches('"') == name)?.1)
+}
