@@ -70,8 +70,4 @@ impl Tracker {
         self.so_far.bytes += bytes;
         (self.observer.0)(self.so_far);
     }
-
-    pub(super) fn keys(&self) -> u64 {
-        self.so_far.keys
-    }
 }

@@ -36,7 +36,8 @@ impl PendingFile {
     pub async fn create(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         let begun = path.clone();
-        let temporary = blocking(move || begin(&begun)).await.map_err(|error| io_error("create", &path, error))?;
+        let temporary =
+            blocking(move || begin(&begun)).await.map_err(|error| io_error("create", &path, error))?;
         let (file, temporary) = temporary.into_parts();
         Ok(Self { path, temporary, file: File::from_std(file) })
     }
@@ -159,6 +160,9 @@ mod tests {
     #[tokio::test]
     async fn a_missing_folder_is_named() {
         let error = PendingFile::create("/nowhere/at/all/out").await.unwrap_err();
-        assert!(error.kind() == ErrorKind::Io && error.to_string().contains("/nowhere/at/all/out"), "{error}");
+        assert!(
+            error.kind() == ErrorKind::Io && error.to_string().contains("/nowhere/at/all/out"),
+            "{error}"
+        );
     }
 }

@@ -5,8 +5,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod backup;
 mod connect;
+mod consistency;
 mod kv;
+mod matrix;
+mod restore;
 mod scan;
 mod snapshot;
 

@@ -7,7 +7,7 @@ use crate::client_of;
 use crate::support::Server;
 
 /// Writes `count` keys `{prefix}{number}`, a hundred at a time.
-pub async fn load(client: &Client, prefix: &str, count: usize, value: &str) {
+pub(crate) async fn load(client: &Client, prefix: &str, count: usize, value: &str) {
     let keys: Vec<_> = (0..count).map(|number| format!("{prefix}{number:08}")).collect();
     for batch in keys.chunks(100) {
         let puts = batch.iter().map(|key| Put::new(key.clone(), value.to_owned()));

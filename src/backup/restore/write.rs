@@ -26,6 +26,15 @@ pub(super) struct Written {
     pub(super) revision: Revision,
 }
 
+impl Written {
+    pub(super) fn add(&mut self, other: Self) {
+        self.keys += other.keys;
+        self.bytes += other.bytes;
+        self.kept += other.kept;
+        self.revision = self.revision.max(other.revision);
+    }
+}
+
 /// Writes batches into a cluster, as the mode allows.
 #[derive(Debug)]
 pub(super) struct BatchWriter {
@@ -96,7 +105,9 @@ impl BatchWriter {
             match self.mode {
                 RestoreMode::Replace => txn,
                 RestoreMode::Refuse => txn.when(Compare::absent(key.clone())).otherwise(Get::new(key)),
-                RestoreMode::Missing => txn.when(Compare::absent(key.clone())).otherwise(Get::new(key).keys_only()),
+                RestoreMode::Missing => {
+                    txn.when(Compare::absent(key.clone())).otherwise(Get::new(key).keys_only())
+                }
             }
         })
     }

@@ -1,0 +1,236 @@
+use std::collections::{BTreeSet, VecDeque};
+use std::mem;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+use futures_util::stream::FuturesUnordered;
+use futures_util::{StreamExt, future};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout;
+
+use super::leases::read_leases;
+use super::progress::{Observer, Phase, Progress};
+use crate::archive::{Compression, Cutter, Encoder, Header, RawBlock, SealedBlock, Summary};
+use crate::client::Client;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::PendingFile;
+use crate::stream::{Scan, ScanPage};
+use crate::types::{self, KeyRange, LeaseId};
+
+/// Blocks that are hashed and compressed while others are read and written.
+const SEALING: usize = 4;
+/// How long to wait for the members to tell their version, which is for the record only.
+const VERSION_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A backup to be made: the keys of a range at one revision, while the cluster goes on.
+///
+/// ```no_run
+/// # async fn example(client: etcd_ark::Client) -> etcd_ark::Result<()> {
+/// use etcd_ark::KeyRange;
+/// use etcd_ark::backup::Backup;
+///
+/// let report = Backup::new().range(KeyRange::prefix("/app/")).save(&client, "app.ark").await?;
+/// println!("{} keys at revision {}", report.summary.records, report.header.revision);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Backup {
+    range: KeyRange,
+    compression: Compression,
+    observer: Observer,
+}
+
+/// What a backup saved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BackupReport {
+    /// What was backed up, from where, and when.
+    pub header: Header,
+    /// How much it was, and its roots.
+    pub summary: Summary,
+    /// How many leases the keys go with.
+    pub leases: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Backup {
+    /// Every key, compressed.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { range: KeyRange::all(), compression: Compression::default(), observer: Observer::default() }
+    }
+
+    /// Saves only the keys of this range. Default: every key.
+    #[must_use]
+    pub fn range(self, range: impl Into<KeyRange>) -> Self {
+        Self { range: range.into(), ..self }
+    }
+
+    /// How to compress blocks. Default: zstd, fast.
+    #[must_use]
+    pub fn compression(self, compression: Compression) -> Self {
+        Self { compression, ..self }
+    }
+
+    /// Calls this after every page that was read. Default: nobody is told.
+    #[must_use]
+    pub fn on_progress(self, observe: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        Self { observer: Observer::new(observe), ..self }
+    }
+
+    /// Makes the backup and saves it as a file, which has its name only once it is complete and on
+    /// disk. The file is readable by its owner only.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backup::write_to`], and [`ErrorKind::AlreadyExists`] if there is something of that name.
+    /// No file is left behind then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it leaves no file, but for a moment at the very end, when it leaves a complete one.
+    pub async fn save(&self, client: &Client, path: impl Into<PathBuf>) -> Result<BackupReport> {
+        let mut file = PendingFile::create(path).await?;
+        let report = self.write_to(client, &mut file).await?;
+        file.commit().await?;
+        Ok(report)
+    }
+
+    /// Makes the backup and writes it, forward only. Memory is bounded by a page and a few blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::scan`], most of all [`ErrorKind::Compacted`]; [`ErrorKind::Io`] if it can't be
+    /// written. What was written until then is no complete archive, and readers say so.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped at any time; what was written until then is no complete archive.
+    pub async fn write_to<W>(&self, client: &Client, writer: &mut W) -> Result<BackupReport>
+    where
+        W: AsyncWrite + Unpin + Send,
+    {
+        let began = Instant::now();
+        let mut progress = self.observer.begin(Phase::Reading, None);
+        let mut scan = client.scan(Scan::new(self.range.clone()));
+        let first = scan.next_page().await?;
+        let pinned = first.as_ref().map(|page| page.header).ok_or_else(|| no_answer())?;
+        progress.expect(scan.total());
+
+        let header = self.header(client, pinned).await;
+        let mut pipeline = Pipeline::begin(&header, self.compression, writer).await?;
+        let mut page = first;
+        while let Some(read) = page {
+            progress.add(read.kvs.len() as u64, pipeline.take(read).await?);
+            page = scan.next_page().await?;
+        }
+        let (summary, leases) = pipeline.finish(client).await?;
+        Ok(BackupReport { header, summary, leases, elapsed: began.elapsed() })
+    }
+
+    async fn header(&self, client: &Client, pinned: types::Header) -> Header {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Header {
+            cluster_id: pinned.cluster_id,
+            member_id: pinned.member_id,
+            revision: pinned.revision,
+            created_unix_ms: now.as_millis().try_into().unwrap_or(i64::MAX),
+            server_version: server_version(client, pinned.member_id).await,
+            writer: concat!("etcd-ark ", env!("CARGO_PKG_VERSION")).to_owned(),
+            range: self.range.clone(),
+        }
+    }
+}
+
+fn no_answer() -> Error {
+    Error::new(ErrorKind::Protocol, "the scan ended without a page")
+}
+
+/// The version that the member tells; empty if it does not, since 3.4 tells root only.
+async fn server_version(client: &Client, member: types::MemberId) -> String {
+    let members = client.members();
+    let asked: FuturesUnordered<_> = members.iter().map(|member| member.status()).collect();
+    let answers = asked.filter_map(|status| future::ready(status.ok()));
+    let of_member = answers.filter(|status| future::ready(status.header.member_id == member));
+    let first = timeout(VERSION_TIMEOUT, Box::pin(of_member).next()).await;
+    first.ok().flatten().map(|status| status.version).unwrap_or_default()
+}
+
+/// Cut, hash and compress on other threads, write in order.
+struct Pipeline<'w, W> {
+    cutter: Cutter,
+    sealing: VecDeque<JoinHandle<SealedBlock>>,
+    compression: Compression,
+    encoder: Encoder,
+    leases: BTreeSet<LeaseId>,
+    writer: &'w mut W,
+}
+
+impl<'w, W: AsyncWrite + Unpin> Pipeline<'w, W> {
+    async fn begin(header: &Header, compression: Compression, writer: &'w mut W) -> Result<Self> {
+        let (encoder, start) = Encoder::new(header)?;
+        write(writer, &start).await?;
+        let (sealing, leases) = (VecDeque::new(), BTreeSet::new());
+        Ok(Self { cutter: Cutter::new(), sealing, compression, encoder, leases, writer })
+    }
+
+    /// Takes a page and says how many bytes of keys and values it held.
+    async fn take(&mut self, page: ScanPage) -> Result<u64> {
+        let mut bytes = 0;
+        for kv in &page.kvs {
+            bytes += (kv.key.len() + kv.value.len()) as u64;
+            self.leases.extend(kv.lease);
+            if let Some(block) = self.cutter.push(kv)? {
+                self.seal(block).await?;
+            }
+        }
+        Ok(bytes)
+    }
+
+    async fn seal(&mut self, block: RawBlock) -> Result<()> {
+        let compression = self.compression;
+        self.sealing.push_back(spawn_blocking(move || block.seal(compression)));
+        if self.sealing.len() > SEALING { self.append_oldest().await } else { Ok(()) }
+    }
+
+    async fn append_oldest(&mut self) -> Result<()> {
+        let Some(oldest) = self.sealing.pop_front() else { return Ok(()) };
+        let sealed = oldest.await.map_err(|error| {
+            Error::new(ErrorKind::Io, "compressing a block was cut off").with_source(error)
+        })?;
+        write(self.writer, &self.encoder.append(sealed)?).await
+    }
+
+    /// Writes what is left, the leases and the end.
+    async fn finish(mut self, client: &Client) -> Result<(Summary, u64)> {
+        if let Some(last) = mem::take(&mut self.cutter).finish() {
+            self.seal(last).await?;
+        }
+        while !self.sealing.is_empty() {
+            self.append_oldest().await?;
+        }
+        let leases = read_leases(client, self.leases).await?;
+        write(self.writer, &self.encoder.leases(&leases)?).await?;
+        let (end, summary) = self.encoder.finish()?;
+        write(self.writer, &end).await?;
+        self.writer.flush().await.map_err(cannot_write)?;
+        Ok((summary, leases.len() as u64))
+    }
+}
+
+async fn write<W: AsyncWrite + Unpin>(writer: &mut W, bytes: &[u8]) -> Result<()> {
+    writer.write_all(bytes).await.map_err(cannot_write)
+}
+
+fn cannot_write(error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("cannot write the archive: {error}")).with_source(error)
+}

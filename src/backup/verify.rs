@@ -1,0 +1,192 @@
+use std::collections::VecDeque;
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::progress::{Observer, Phase, Tracker};
+use crate::archive::{Block, Decoder, Event, Fault, FormatError, Frame, Header, Lease, Opened, Summary};
+use crate::error::{Error, ErrorKind, Result};
+
+const READ_BYTES: usize = 1 << 20;
+/// Frames that are checked while others are read.
+const OPENING: usize = 4;
+/// A file of nothing but faults must not fill the memory with findings.
+const MAX_FINDINGS: usize = 1000;
+
+/// What reading an archive through has shown.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct VerifyReport {
+    /// What was backed up; `None` if that could not be read.
+    pub header: Option<Header>,
+    /// What the whole archive holds; `None` unless it is good.
+    pub summary: Option<Summary>,
+    /// The leases in it.
+    pub leases: Vec<Lease>,
+    /// How many records were good.
+    pub records: u64,
+    /// How many blocks were good.
+    pub blocks: u64,
+    /// Bytes of keys and values in good records.
+    pub bytes: u64,
+    /// What is wrong, in the order of the file; the first thousand.
+    pub findings: Vec<FormatError>,
+}
+
+impl VerifyReport {
+    /// Whether every byte is as it was written.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.summary.is_some() && self.findings.is_empty()
+    }
+
+    /// An error that tells the first finding, if there is any.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`], or [`ErrorKind::Unsupported`] if the archive needs a newer program.
+    pub fn check(&self) -> Result<()> {
+        match self.findings.first() {
+            Some(finding) => Err(finding.clone().into()),
+            None if self.summary.is_some() => Ok(()),
+            None => Err(Error::new(ErrorKind::Corrupt, "the archive was not read to its end")),
+        }
+    }
+
+    fn add(&mut self, finding: FormatError) {
+        if self.findings.len() < MAX_FINDINGS && self.findings.last() != Some(&finding) {
+            self.findings.push(finding);
+        }
+    }
+}
+
+/// Reads an archive through and checks all of it. What is wrong is a finding of the report, not an
+/// error; the reading goes on behind it where it can.
+///
+/// Memory is bounded by a few frames. Hashing and decompressing run on other threads.
+///
+/// ```no_run
+/// # async fn example() -> etcd_ark::Result<()> {
+/// # let file = tokio::io::empty();
+/// let report = etcd_ark::backup::verify(file).await?;
+/// for finding in &report.findings {
+///     println!("{finding}");
+/// }
+/// println!("good: {}", report.is_good());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// [`ErrorKind::Io`] if it can't be read.
+///
+/// # Cancel safety
+///
+/// Changes nothing; may be dropped at any time.
+pub async fn verify<R: AsyncRead + Unpin + Send>(reader: R) -> Result<VerifyReport> {
+    verify_observed(reader, &Observer::default()).await
+}
+
+pub(super) async fn verify_observed<R>(mut reader: R, observer: &Observer) -> Result<VerifyReport>
+where
+    R: AsyncRead + Unpin + Send,
+{
+    let mut verifier = Verifier::new(observer);
+    let mut buffer = vec![0; READ_BYTES];
+    while !verifier.ended {
+        let read = reader.read(&mut buffer).await.map_err(cannot_read)?;
+        if read == 0 {
+            break;
+        }
+        verifier.take(&buffer[..read]).await?;
+    }
+    verifier.finish().await
+}
+
+pub(super) fn cannot_read(error: io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("cannot read the archive: {error}")).with_source(error)
+}
+
+/// Splits an archive into frames, checks them on other threads, and takes the results in order.
+struct Verifier {
+    decoder: Decoder,
+    opening: VecDeque<JoinHandle<Opened>>,
+    report: VerifyReport,
+    progress: Tracker,
+    /// Nothing behind the last finding can be read.
+    ended: bool,
+}
+
+impl Verifier {
+    fn new(observer: &Observer) -> Self {
+        let progress = observer.begin(Phase::Verifying, None);
+        let (decoder, opening) = (Decoder::new(), VecDeque::new());
+        Self { decoder, opening, report: VerifyReport::default(), progress, ended: false }
+    }
+
+    async fn take(&mut self, bytes: &[u8]) -> Result<()> {
+        self.decoder.feed(bytes);
+        while let Some(frame) = self.pull() {
+            self.opening.push_back(spawn_blocking(|| frame.open()));
+            if self.opening.len() > OPENING {
+                self.accept_oldest().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The next whole frame. A fault that ends the archive is found again at the end, in its place
+    /// behind those of the frames that are still being checked.
+    fn pull(&mut self) -> Option<Frame> {
+        let pulled = self.decoder.pull();
+        self.ended |= pulled.is_err();
+        pulled.ok().flatten()
+    }
+
+    async fn accept_oldest(&mut self) -> Result<()> {
+        let Some(oldest) = self.opening.pop_front() else { return Ok(()) };
+        let opened = oldest
+            .await
+            .map_err(|error| Error::new(ErrorKind::Io, "checking a frame was cut off").with_source(error))?;
+        match self.decoder.accept(opened) {
+            Ok(event) => self.note(event),
+            Err(finding) => {
+                self.ended |= finding.is_fatal();
+                self.report.add(finding);
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, event: Option<Event>) {
+        match event {
+            Some(Event::Header(header)) => self.report.header = Some(header),
+            Some(Event::Block(block)) => self.count(&block),
+            Some(Event::Leases(leases)) => self.report.leases.extend(leases),
+            Some(Event::Skipped { .. } | Event::End(_)) | None => {}
+        }
+    }
+
+    fn count(&mut self, block: &Block) {
+        let (records, bytes) = (u64::from(block.record_count()), block.content_bytes());
+        self.report.records += records;
+        self.report.blocks += 1;
+        self.report.bytes += bytes;
+        self.progress.add(records, bytes);
+    }
+
+    async fn finish(mut self) -> Result<VerifyReport> {
+        while !self.opening.is_empty() {
+            self.accept_oldest().await?;
+        }
+        match self.decoder.finish() {
+            Ok(summary) => self.report.summary = Some(summary),
+            // Only repeats that there were findings.
+            Err(FormatError { fault: Fault::Damaged { .. }, .. }) => {}
+            Err(finding) => self.report.add(finding),
+        }
+        Ok(self.report)
+    }
+}

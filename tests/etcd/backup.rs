@@ -1,0 +1,211 @@
+//! Backups: what they hold, and that a failed one never looks like a good one.
+
+use std::path::Path;
+use std::time::Duration;
+
+use etcd_ark::archive::Header;
+use etcd_ark::backup::{ArchiveFile, Backup, BackupReport, verify};
+use etcd_ark::{Client, Compact, ErrorKind, GrantLease, KeyRange, KeyValue, Put, Revision};
+use tempfile::{TempDir, tempdir};
+use tokio::fs::File;
+
+use crate::client_of;
+use crate::scan::load;
+use crate::support::Server;
+
+/// All records of an archive, in order.
+pub(crate) async fn records(path: &Path) -> Vec<KeyValue> {
+    records_in(path, KeyRange::all()).await
+}
+
+async fn records_in(path: &Path, range: KeyRange) -> Vec<KeyValue> {
+    let mut archive = ArchiveFile::open(path).await.unwrap();
+    let mut reader = archive.records(range);
+    let mut records = Vec::new();
+    while let Some(kvs) = reader.next_block().await.unwrap() {
+        records.extend(kvs);
+    }
+    records
+}
+
+async fn save(client: &Client, folder: &TempDir, name: &str) -> BackupReport {
+    Backup::new().save(client, folder.path().join(name)).await.unwrap()
+}
+
+fn entries(folder: &TempDir) -> usize {
+    std::fs::read_dir(folder.path()).unwrap().count()
+}
+
+#[tokio::test]
+async fn an_archive_holds_what_the_cluster_held() {
+    let server = Server::start().await;
+    let client = client_of(&server).await;
+    let folder = tempdir().unwrap();
+    load(&client, "k", 3000, "value").await;
+    client.put("k00000007", "again").await.unwrap();
+    let report = save(&client, &folder, "a.ark").await;
+
+    let kvs = records(&folder.path().join("a.ark")).await;
+    let live = client.send(etcd_ark::Get::new(KeyRange::all())).await.unwrap();
+    assert_eq!(kvs, live.kvs);
+    assert_eq!((report.summary.records, report.header.revision), (3000, live.header.revision));
+    let Header { cluster_id, member_id, server_version, .. } = report.header;
+    assert_eq!((cluster_id, member_id), (live.header.cluster_id, live.header.member_id));
+    assert_eq!(server_version, server.version());
+}
+
+#[tokio::test]
+async fn difficult_keys_and_values_come_through() {
+    let server = Server::start().await;
+    let client = client_of(&server).await;
+    let folder = tempdir().unwrap();
+    let keys: [&[u8]; 7] = [b"\0", b"\0\0", b"a\nb", b"a\0b", b"\xff", b"\xff\xff\xff", "ключ".as_bytes()];
+    for key in keys {
+        client.put(key, "").await.unwrap();
+    }
+    client.put("large", vec![7; 1_500_000]).await.unwrap();
+    save(&client, &folder, "a.ark").await;
+
+    let path = folder.path().join("a.ark");
+    let live = client.send(etcd_ark::Get::new(KeyRange::all())).await.unwrap();
+    assert_eq!(records(&path).await, live.kvs);
+    let mut archive = ArchiveFile::open(&path).await.unwrap();
+    for kv in live.kvs {
+        assert_eq!(archive.get(kv.key.clone()).await.unwrap(), Some(kv));
+    }
+    assert_eq!(archive.get("absent").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_empty_keyspace_is_a_good_backup() {
+    let server = Server::start().await;
+    let client = client_of(&server).await;
+    let folder = tempdir().unwrap();
+    let report = save(&client, &folder, "a.ark").await;
+    assert_eq!((report.summary.records, report.header.revision), (0, Revision(1)));
+    let path = folder.path().join("a.ark");
+    assert!(verify(File::open(&path).await.unwrap()).await.unwrap().is_good());
+    assert!(records(&path).await.is_empty());
+}
+
+#[tokio::test]
+async fn only_the_range_that_was_asked_for_is_saved() {
+    let server = Server::start().await;
+    let client = client_of(&server).await;
+    let folder = tempdir().unwrap();
+    for prefix in ["a/", "b/", "c/"] {
+        load(&client, prefix, 100, "v").await;
+    }
+    let path = folder.path().join("b.ark");
+    let report = Backup::new().range(KeyRange::prefix("b/")).save(&client, &path).await.unwrap();
+    assert_eq!((report.summary.records, report.header.range), (100, KeyRange::prefix("b/")));
+    let some = records_in(&path, KeyRange::between("b/00000010", "b/00000020")).await;
+    assert_eq!(some.len(), 10);
+    assert!(records_in(&path, KeyRange::prefix("a/")).await.is_empty());
+}
+
+#[tokio::test]
+async fn roots_tell_whether_two_archives_hold_the_same() {
+    let server = Server::start().await;
+    let client = client_of(&server).await;
+    let folder = tempdir().unwrap();
+    load(&client, "k", 2000, "value").await;
+    let first = save(&client, &folder, "1.ark").await.summary;
+    let again = save(&client, &folder, "2.ark").await.summary;
+    assert_eq!((first.state_root, first.content_root), (again.state_root, again.content_root));
+
+    client.put("k00000001", "value").await.unwrap();
+    let rewritten = save(&client, &folder, "3.ark").await.summary;
+    assert_eq!(first.content_root, rewritten.content_root, "the same keys and values");
+    assert_ne!(first.state_root, rewritten.state_root, "another revision and version");
+    client.put("k00000001", "other").await.unwrap();
+    let changed = save(&client, &folder, "4.ark").await.summary;
+    assert_ne!(first.content_root, changed.content_root);
+}
+
+#[tokio::test]
+async fn leases_of_the_keys_are_recorded() {
+    let server = Server::start().await;
+    let client = client_of(&server).await;
+    let folder = tempdir().unwrap();
+    let lease = client.send(GrantLease::new(Duration::from_secs(600))).await.unwrap().id;
+    let unused = client.send(GrantLease::new(Duration::from_secs(600))).await.unwrap().id;
+    for key in ["a", "b"] {
+        client.send(Put::new(key, "v").lease(lease)).await.unwrap();
+    }
+    let report = save(&client, &folder, "a.ark").await;
+    assert_eq!(report.leases, 1, "{unused} has no keys");
+    let verified = verify(File::open(folder.path().join("a.ark")).await.unwrap()).await.unwrap();
+    let [recorded] = verified.leases[..] else { panic!("{:?}", verified.leases) };
+    assert_eq!((recorded.id, recorded.granted_ttl), (lease, Duration::from_secs(600)));
+    assert!(recorded.remaining_ttl > Duration::from_secs(500));
+}
+
+#[tokio::test]
+async fn what_stands_in_the_way_is_told_and_nothing_is_left_behind() {
+    let server = Server::start().await;
+    let client = client_of(&server).await;
+    let folder = tempdir().unwrap();
+    client.put("k", "v").await.unwrap();
+    save(&client, &folder, "a.ark").await;
+
+    let exists = Backup::new().save(&client, folder.path().join("a.ark")).await.unwrap_err();
+    assert_eq!(exists.kind(), ErrorKind::AlreadyExists, "{exists}");
+    let missing = Backup::new().save(&client, folder.path().join("no/b.ark")).await.unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::Io, "{missing}");
+    let nothing = Backup::new().range(KeyRange::between("b", "a"));
+    let empty = nothing.save(&client, folder.path().join("c.ark")).await.unwrap_err();
+    assert_eq!(empty.kind(), ErrorKind::Config, "{empty}");
+    assert_eq!(entries(&folder), 1);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told() {
+    let server = Server::start().await;
+    let client = client_of(&server).await;
+    client.put("k", "v").await.unwrap();
+    let mut full = File::options().write(true).open("/dev/full").await.unwrap();
+    let error = Backup::new().write_to(&client, &mut full).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+    assert!(error.to_string().contains("No space left"), "{error}");
+}
+
+#[tokio::test]
+async fn a_member_that_dies_or_a_caller_who_leaves_leaves_no_file() {
+    let mut server = Server::start().await;
+    let client = Client::builder([server.endpoint()]).unwrap().request_timeout(Duration::from_secs(2));
+    let client = client.connect().await.unwrap();
+    let folder = tempdir().unwrap();
+    load(&client, "k", 5000, &"v".repeat(2000)).await;
+
+    let backup = Backup::new();
+    let dropped = backup.save(&client, folder.path().join("dropped.ark"));
+    assert!(tokio::time::timeout(Duration::from_millis(20), dropped).await.is_err(), "it was too quick");
+    assert_eq!(entries(&folder), 0);
+
+    server.kill();
+    let error = Backup::new().save(&client, folder.path().join("dead.ark")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert_eq!(entries(&folder), 0);
+}
+
+#[tokio::test]
+async fn compaction_in_the_middle_fails_the_backup_and_leaves_no_file() {
+    let server = Server::start().await;
+    let client = client_of(&server).await;
+    let folder = tempdir().unwrap();
+    load(&client, "k", 5000, &"v".repeat(2000)).await;
+    let other = client.clone();
+    // Compacts at the first sign of progress, while most pages are still to be read.
+    let compact = move |_| {
+        let client = other.clone();
+        tokio::spawn(async move {
+            let newest = client.put("another", "change").await?.header.revision;
+            client.send(Compact::new(newest)).await
+        });
+    };
+    let error =
+        Backup::new().on_progress(compact).save(&client, folder.path().join("a.ark")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Compacted, "{error}");
+    assert_eq!(entries(&folder), 0);
+}

@@ -1,0 +1,236 @@
+//! Restores: what each mode writes and leaves alone, leases, and archives that are not good.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use etcd_ark::backup::{ArchiveFile, Backup, Restore, RestoreMode, RestoreReport};
+use etcd_ark::{Client, ErrorKind, Get, GrantLease, KeyRange, LeaseTimeToLive, Put, RevokeLease};
+use tempfile::{TempDir, tempdir};
+
+use crate::client_of;
+use crate::scan::load;
+use crate::support::{Permission, Server};
+
+struct Saved {
+    client: Client,
+    folder: TempDir,
+    server: Server,
+}
+
+impl Saved {
+    /// A server with keys under `a/` and `b/`, and a backup of it.
+    async fn new() -> Self {
+        let server = Server::start().await;
+        let client = client_of(&server).await;
+        for prefix in ["a/", "b/"] {
+            load(&client, prefix, 500, "saved").await;
+        }
+        let folder = tempdir().unwrap();
+        Backup::new().save(&client, folder.path().join("saved.ark")).await.unwrap();
+        Self { client, folder, server }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("saved.ark")
+    }
+
+    async fn restore(&self, restore: Restore) -> etcd_ark::Result<RestoreReport> {
+        apply(&self.client, &self.path(), restore).await
+    }
+
+    async fn wipe(&self) {
+        self.client.delete(KeyRange::all()).await.unwrap();
+    }
+
+    async fn count(&self, range: KeyRange) -> u64 {
+        self.client.send(Get::new(range).count_only()).await.unwrap().count
+    }
+
+    /// The content root of what is there now.
+    async fn content_root(&self, name: &str) -> String {
+        let report = Backup::new().save(&self.client, self.folder.path().join(name)).await.unwrap();
+        report.summary.content_root.to_string()
+    }
+}
+
+async fn apply(client: &Client, path: &Path, restore: Restore) -> etcd_ark::Result<RestoreReport> {
+    restore.apply(client, &mut ArchiveFile::open(path).await?).await
+}
+
+#[tokio::test]
+async fn a_wiped_cluster_gets_everything_back() {
+    let saved = Saved::new().await;
+    let before = saved.content_root("before.ark").await;
+    saved.wipe().await;
+    let report = saved.restore(Restore::new(RestoreMode::Refuse)).await.unwrap();
+    assert_eq!((report.written, report.kept), (1000, 0));
+    assert_eq!(saved.content_root("after.ark").await, before);
+}
+
+#[tokio::test]
+async fn refuse_writes_nothing_where_there_is_something() {
+    let saved = Saved::new().await;
+    saved.wipe().await;
+    saved.client.put("b/other", "precious").await.unwrap();
+    let error = saved.restore(Restore::new(RestoreMode::Refuse)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert!(error.to_string().contains("b/other"), "{error}");
+    assert_eq!(saved.count(KeyRange::all()).await, 1);
+
+    let beside = Restore::new(RestoreMode::Refuse).range(KeyRange::prefix("a/"));
+    assert_eq!(saved.restore(beside).await.unwrap().written, 500, "a/ was empty");
+}
+
+#[tokio::test]
+async fn missing_leaves_existing_keys_alone() {
+    let saved = Saved::new().await;
+    saved.client.put("a/00000000", "newer").await.unwrap();
+    saved.client.delete(KeyRange::between("a/00000001", "a/00000101")).await.unwrap();
+    let report = saved.restore(Restore::new(RestoreMode::Missing)).await.unwrap();
+    assert_eq!((report.written, report.kept), (100, 900));
+    assert_eq!(saved.client.get("a/00000000").await.unwrap().unwrap().value, "newer");
+    assert_eq!(saved.count(KeyRange::all()).await, 1000);
+}
+
+#[tokio::test]
+async fn replace_overwrites_and_leaves_extra_keys() {
+    let saved = Saved::new().await;
+    saved.client.put("a/00000000", "newer").await.unwrap();
+    saved.client.put("a/extra", "extra").await.unwrap();
+    let restore = Restore::new(RestoreMode::Replace).range(KeyRange::prefix("a/"));
+    assert_eq!(saved.restore(restore).await.unwrap().written, 500);
+    assert_eq!(saved.client.get("a/00000000").await.unwrap().unwrap().value, "saved");
+    assert_eq!(saved.client.get("a/extra").await.unwrap().unwrap().value, "extra");
+}
+
+#[tokio::test]
+async fn one_key_and_one_prefix_can_be_put_back() {
+    let saved = Saved::new().await;
+    saved.wipe().await;
+    let one = Restore::new(RestoreMode::Refuse).range(KeyRange::key("a/00000042"));
+    assert_eq!(saved.restore(one).await.unwrap().written, 1);
+    let prefix = Restore::new(RestoreMode::Missing).range(KeyRange::prefix("a/000000"));
+    let report = saved.restore(prefix).await.unwrap();
+    assert_eq!((report.written, report.kept), (99, 1));
+    let nothing = Restore::new(RestoreMode::Refuse).range(KeyRange::prefix("z/"));
+    assert_eq!(saved.restore(nothing).await.unwrap().written, 0);
+}
+
+#[tokio::test]
+async fn leases_are_granted_again_and_shared_again() {
+    let server = Server::start().await;
+    let client = client_of(&server).await;
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("a.ark");
+    let long = client.send(GrantLease::new(Duration::from_secs(600))).await.unwrap().id;
+    let short = client.send(GrantLease::new(Duration::from_secs(2))).await.unwrap().id;
+    for (key, lease) in [("a", long), ("b", long), ("c", short)] {
+        client.send(Put::new(key, "v").lease(lease)).await.unwrap();
+    }
+    Backup::new().save(&client, &path).await.unwrap();
+    client.send(RevokeLease::new(long)).await.unwrap();
+    client.delete(KeyRange::all()).await.unwrap();
+
+    let report = apply(&client, &path, Restore::new(RestoreMode::Refuse)).await.unwrap();
+    assert_eq!((report.written, report.leases), (3, 2));
+    assert_eq!(client.get("a").await.unwrap().unwrap().lease, Some(long));
+    assert_eq!(client.get("b").await.unwrap().unwrap().lease, Some(long));
+    let times = client.send(LeaseTimeToLive::new(long)).await.unwrap().lease.unwrap();
+    assert_eq!(times.granted, Duration::from_secs(600));
+
+    let gone = async {
+        while client.get("c").await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), gone)
+        .await
+        .expect("a short lease ends after a restore too");
+}
+
+#[tokio::test]
+async fn a_lease_that_is_still_there_is_used_as_it_is() {
+    let server = Server::start().await;
+    let client = client_of(&server).await;
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("a.ark");
+    let lease = client.send(GrantLease::new(Duration::from_secs(600))).await.unwrap().id;
+    client.send(Put::new("a", "v").lease(lease)).await.unwrap();
+    Backup::new().save(&client, &path).await.unwrap();
+    client.delete("a").await.unwrap();
+    apply(&client, &path, Restore::new(RestoreMode::Refuse)).await.unwrap();
+    assert_eq!(client.get("a").await.unwrap().unwrap().lease, Some(lease));
+}
+
+#[tokio::test]
+async fn the_largest_values_go_back() {
+    let server = Server::start().await;
+    let client = client_of(&server).await;
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("a.ark");
+    for number in 0..5 {
+        client.put(format!("large{number}"), vec![number; 1_500_000]).await.unwrap();
+    }
+    let before = Backup::new().save(&client, &path).await.unwrap().summary;
+    for mode in [RestoreMode::Refuse, RestoreMode::Missing, RestoreMode::Replace] {
+        client.delete(KeyRange::all()).await.unwrap();
+        assert_eq!(apply(&client, &path, Restore::new(mode)).await.unwrap().written, 5);
+    }
+    let after = Backup::new().save(&client, folder.path().join("b.ark")).await.unwrap().summary;
+    assert_eq!(before.content_root, after.content_root);
+}
+
+#[tokio::test]
+async fn a_damaged_archive_writes_nothing() {
+    let saved = Saved::new().await;
+    saved.wipe().await;
+    let good = std::fs::read(saved.path()).unwrap();
+    let damaged = saved.folder.path().join("damaged.ark");
+    let mut flipped = good.clone();
+    flipped[good.len() / 2] ^= 1;
+    for bytes in [&flipped[..], &good[..good.len() - 1], &good[..good.len() / 2], b"", b"not an archive"] {
+        std::fs::write(&damaged, bytes).unwrap();
+        for mode in [RestoreMode::Refuse, RestoreMode::Missing, RestoreMode::Replace] {
+            let error = apply(&saved.client, &damaged, Restore::new(mode)).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        }
+    }
+    assert_eq!(saved.count(KeyRange::all()).await, 0);
+}
+
+#[tokio::test]
+async fn a_key_that_the_user_may_not_write_is_named() {
+    let saved = Saved::new().await;
+    saved.wipe().await;
+    saved.server.enable_auth("secret").await;
+    let grants = [(Permission::ReadWrite, "a/"), (Permission::Read, "b/")];
+    saved.server.add_user("app", "pass", &grants).await;
+    let client = Client::builder([saved.server.endpoint()]).unwrap();
+    let client = client.credentials(etcd_ark::Credentials::new("app", "pass")).connect().await.unwrap();
+    let allowed = Restore::new(RestoreMode::Refuse).range(KeyRange::prefix("a/"));
+    assert_eq!(apply(&client, &saved.path(), allowed).await.unwrap().written, 500);
+    let denied = Restore::new(RestoreMode::Refuse).range(KeyRange::prefix("b/"));
+    let error = apply(&client, &saved.path(), denied).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    assert!(error.to_string().contains("b/00000"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_dies_in_the_middle_is_an_error_that_says_how_far_it_came() {
+    let mut saved = Saved::new().await;
+    load(&saved.client, "c/", 20_000, &"v".repeat(500)).await;
+    let path = saved.folder.path().join("more.ark");
+    Backup::new().save(&saved.client, &path).await.unwrap();
+    saved.wipe().await;
+    let (told, mut progress) = tokio::sync::mpsc::unbounded_channel();
+    let restore = Restore::new(RestoreMode::Refuse).on_progress(move |at| {
+        let _ = told.send(at);
+    });
+    let client = Client::builder([saved.server.endpoint()]).unwrap().connect().await.unwrap();
+    let task = tokio::spawn(async move { apply(&client, &path, restore).await });
+    while progress.recv().await.unwrap().phase != etcd_ark::backup::Phase::Writing {}
+    saved.server.kill();
+    let error = task.await.unwrap().unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Deadline), "{error}");
+    assert!(error.to_string().contains("of 21000 keys"), "{error}");
+}
