@@ -1,5 +1,7 @@
 //! An etcd v3 client that survives real clusters, with consistent, verified backup and restore on top.
 
+#[cfg(feature = "backup")]
+pub mod archive;
 mod error;
 mod pb;
 mod types;
