@@ -123,7 +123,7 @@ impl Backup {
         let mut progress = self.observer.begin(Phase::Reading, None);
         let mut scan = client.scan(Scan::new(self.range.clone()));
         let first = scan.next_page().await?;
-        let pinned = first.as_ref().map(|page| page.header).ok_or_else(|| no_answer())?;
+        let pinned = first.as_ref().map(|page| page.header).ok_or_else(no_answer)?;
         progress.expect(scan.total());
 
         let header = self.header(client, pinned).await;

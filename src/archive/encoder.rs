@@ -1,0 +1,128 @@
+//! Writing an archive.
+
+use bytes::Bytes;
+
+use super::block::SealedBlock;
+use super::error::EncodeError;
+use super::footer::Summary;
+use super::frame::meta_frame;
+use super::header::Header;
+use super::index::IndexWriter;
+use super::layout::{FrameType, MAX_LEASES_PER_FRAME};
+use super::lease::{self, Lease};
+use super::ledger::{BlockFacts, Ledger};
+
+/// Puts an archive together, front to back. The caller writes what each call returns, in order.
+///
+/// ```
+/// use etcd_ark::archive::{Compression, Cutter, Encoder, Header};
+///
+/// let mut archive = Vec::new();
+/// let (mut encoder, start) = Encoder::new(&Header::default())?;
+/// archive.extend_from_slice(&start);
+/// let cutter = Cutter::new();
+/// // One `cutter.push(&record)?` for every record; each may complete a block.
+/// if let Some(block) = cutter.finish() {
+///     archive.extend_from_slice(&encoder.append(block.seal(Compression::default()))?);
+/// }
+/// let (end, summary) = encoder.finish()?;
+/// archive.extend_from_slice(&end);
+/// assert_eq!(summary.file_len, archive.len() as u64);
+/// # Ok::<(), etcd_ark::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Encoder {
+    ledger: Ledger,
+    index: IndexWriter,
+    leases_begun: bool,
+}
+
+impl Encoder {
+    /// Begins an archive and gives its first bytes.
+    ///
+    /// # Errors
+    ///
+    /// If the header is beyond 8 MiB.
+    pub fn new(header: &Header) -> Result<(Self, Bytes), EncodeError> {
+        let (preamble, frame) = header.to_frame()?;
+        let mut ledger = Ledger::new(&preamble);
+        add_frame(&mut ledger, &frame);
+        let encoder = Self { ledger, index: IndexWriter::default(), leases_begun: false };
+        Ok((encoder, [preamble, frame].concat().into()))
+    }
+
+    /// Appends the next block and gives its bytes.
+    ///
+    /// # Errors
+    ///
+    /// If the block is not the next one, or comes after leases.
+    pub fn append(&mut self, block: SealedBlock) -> Result<Bytes, EncodeError> {
+        let (expected, found) = (self.ledger.blocks, block.ordinal());
+        if self.leases_begun {
+            return Err(EncodeError::LeasesBegun);
+        }
+        if found != expected {
+            return Err(EncodeError::BlockOrder { expected, found });
+        }
+        if !self.ledger.precedes(&block.first_key) {
+            return Err(EncodeError::KeyOrder { key: block.first_key });
+        }
+        let entry = block.entry(self.ledger.offset);
+        self.ledger.add_block(BlockFacts {
+            records: entry.records,
+            bytes: block.bytes,
+            last_key: &block.last_key,
+            state_hash: &entry.state_hash,
+            content_hash: &entry.content_hash,
+        });
+        self.ledger.add_frame(block.frame.len(), &block.check);
+        self.index.add(entry);
+        Ok(block.frame.into())
+    }
+
+    /// Appends leases, sorted by id and above those of earlier calls, and gives their bytes.
+    /// They come after the last block.
+    ///
+    /// # Errors
+    ///
+    /// If the ids don't ascend.
+    pub fn leases(&mut self, leases: &[Lease]) -> Result<Bytes, EncodeError> {
+        if !self.ledger.add_leases(leases) {
+            return Err(EncodeError::LeaseOrder);
+        }
+        let mut out = Vec::new();
+        for some in leases.chunks(MAX_LEASES_PER_FRAME) {
+            self.leases_begun = true;
+            let frame = meta_frame(FrameType::Leases, &lease::encode(some))?;
+            add_frame(&mut self.ledger, &frame);
+            out.extend_from_slice(&frame);
+        }
+        Ok(out.into())
+    }
+
+    /// Completes the archive with its index and footer, and gives their bytes.
+    ///
+    /// # Errors
+    ///
+    /// If the index would exceed its limit, far above what etcd can hold.
+    pub fn finish(self) -> Result<(Bytes, Summary), EncodeError> {
+        let Self { mut ledger, index, .. } = self;
+        let mut out = Vec::new();
+        let root = index.finish(|leaf| {
+            let offset = ledger.offset;
+            add_frame(&mut ledger, &leaf);
+            out.extend_from_slice(&leaf);
+            offset
+        })?;
+        let root = meta_frame(FrameType::IndexRoot, &root)?;
+        add_frame(&mut ledger, &root);
+        out.extend_from_slice(&root);
+        let footer = ledger.footer();
+        out.extend_from_slice(&meta_frame(FrameType::Footer, &footer.encode())?);
+        Ok((out.into(), footer.summary))
+    }
+}
+
+fn add_frame(ledger: &mut Ledger, frame: &[u8]) {
+    ledger.add_frame(frame.len(), &frame.last_chunk().copied().unwrap_or_default());
+}

@@ -1,0 +1,215 @@
+//! The preamble and the frames that follow it.
+
+use bytes::Bytes;
+
+use super::block::Block;
+use super::error::{EncodeError, Fault, FormatError};
+use super::fixed::{Fields, overwrite};
+use super::footer::Footer;
+use super::hash::{Hash, hash};
+use super::header::Header;
+use super::index::{BlockEntry, LeafEntry, decode_leaf, decode_root};
+use super::layout::{
+    CRITICAL, FOOTER_LEN, FRAME_HEADER_LEN, FRAME_OVERHEAD, FRAME_RESERVED_LEN, FrameType, HASH_LEN, MAGIC,
+    MAJOR, MARKER, MARKER_LEN, MAX_META_BYTES, MAX_PAYLOAD_BYTES, MINOR, PREAMBLE_LEN, TYPE_LEN,
+};
+use super::lease::{self, Lease};
+
+/// The first bytes of an archive.
+pub(crate) fn preamble() -> Vec<u8> {
+    let mut out = MAGIC.to_vec();
+    out.extend_from_slice(&MAJOR.to_le_bytes());
+    out.extend_from_slice(&MINOR.to_le_bytes());
+    out
+}
+
+/// Reads the preamble at the start of `bytes` and gives the minor version.
+pub(crate) fn read_preamble(bytes: &[u8]) -> Result<u16, FormatError> {
+    check_magic(bytes)?;
+    let mut fields = Fields(bytes.get(MAGIC.len()..).unwrap_or_default());
+    let (Some(major), Some(minor)) = (fields.u16(), fields.u16()) else {
+        return Err(Fault::Truncated.at(0));
+    };
+    match major {
+        MAJOR => Ok(minor),
+        0 => Err(Fault::NotAnArchive.at(0)),
+        _ => Err(Fault::NewerVersion { major, minor }.at(0)),
+    }
+}
+
+/// Whether this can be how an archive begins; it may be too short to tell.
+pub(crate) fn check_magic(bytes: &[u8]) -> Result<(), FormatError> {
+    // The letters survive a transfer in text mode; what stands around them is there to be destroyed.
+    const NAME: &[u8] = b"ARK";
+    if bytes.iter().zip(&MAGIC).all(|(found, magic)| found == magic) {
+        return Ok(());
+    }
+    let named = bytes.get(1..).is_some_and(|rest| rest.starts_with(NAME));
+    Err(if named { Fault::TextMode } else { Fault::NotAnArchive }.at(0))
+}
+
+/// The frame of a payload other than a block.
+pub(crate) fn meta_frame(kind: FrameType, payload: &[u8]) -> Result<Vec<u8>, EncodeError> {
+    if payload.len() > MAX_META_BYTES as usize {
+        return Err(EncodeError::MetaTooLarge { frame: kind.name(), bytes: payload.len() });
+    }
+    let mut frame = Vec::with_capacity(FRAME_OVERHEAD + payload.len());
+    frame.resize(FRAME_HEADER_LEN, 0);
+    frame.extend_from_slice(payload);
+    complete_frame(&mut frame, kind.byte());
+    Ok(frame)
+}
+
+/// Makes a frame of a payload that has room for the frame header in front. Returns the check.
+pub(crate) fn complete_frame(frame: &mut Vec<u8>, kind: u8) -> Hash {
+    // Payloads are limited far below 4 GiB, by `meta_frame` and by the cutter.
+    let payload_len = u32::try_from(frame.len() - FRAME_HEADER_LEN).unwrap_or(u32::MAX);
+    overwrite(frame, 0, &MARKER);
+    overwrite(frame, MARKER_LEN, &[kind]);
+    overwrite(frame, MARKER_LEN + TYPE_LEN + FRAME_RESERVED_LEN, &payload_len.to_le_bytes());
+    let check = hash(frame);
+    frame.extend_from_slice(&check);
+    check
+}
+
+/// The length of the whole frame that begins here, by its header, if that is within the limits.
+pub(crate) fn stated_frame_len(bytes: &[u8], offset: u64) -> Result<usize, FormatError> {
+    let mut fields = Fields(bytes);
+    let head = (fields.array(), fields.u8(), fields.array::<FRAME_RESERVED_LEN>(), fields.u32());
+    let (Some(marker), Some(frame), Some(_), Some(bytes)) = head else {
+        return Err(Fault::Truncated.at(offset));
+    };
+    if marker != MARKER {
+        return Err(Fault::LostFrame.at(offset));
+    }
+    let limit = if frame == FrameType::Block.byte() { MAX_PAYLOAD_BYTES } else { MAX_META_BYTES };
+    if bytes > limit {
+        return Err(Fault::FrameTooLarge { frame, bytes, limit }.at(offset));
+    }
+    Ok(FRAME_OVERHEAD + bytes as usize)
+}
+
+/// A frame as it lies in the file, not yet checked.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    offset: u64,
+    bytes: Bytes,
+}
+
+impl Frame {
+    /// A frame of exactly the length that its header states.
+    pub(crate) fn whole(bytes: Bytes, offset: u64) -> Result<Self, FormatError> {
+        if stated_frame_len(&bytes, offset)? == bytes.len() {
+            Ok(Self { offset, bytes })
+        } else {
+            Err(Fault::Truncated.at(offset))
+        }
+    }
+
+    pub(crate) fn kind(&self) -> u8 {
+        self.bytes.get(MARKER_LEN).copied().unwrap_or_default()
+    }
+
+    /// Where the frame begins, counted from the start of the archive.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether this is the end of the archive, unless damage made it look so.
+    pub(crate) fn looks_like_footer(&self) -> bool {
+        self.kind() == FrameType::Footer.byte() && self.len() == FRAME_OVERHEAD + FOOTER_LEN
+    }
+
+    pub(crate) fn payload(&self) -> Bytes {
+        self.bytes.slice(FRAME_HEADER_LEN..self.bytes.len() - HASH_LEN)
+    }
+
+    pub(crate) fn check(&self) -> Hash {
+        self.bytes.last_chunk().copied().unwrap_or_default()
+    }
+
+    /// The frame, if it is what was written and of this type.
+    pub(crate) fn verified(self, kind: FrameType) -> Result<Self, FormatError> {
+        self.verify()?;
+        if self.kind() == kind.byte() {
+            Ok(self)
+        } else {
+            Err(Fault::EntryMismatch { what: "the frame's type" }.at(self.offset))
+        }
+    }
+
+    fn verify(&self) -> Result<(), FormatError> {
+        let covered = self.bytes.get(..self.bytes.len() - HASH_LEN).unwrap_or_default();
+        if hash(covered) != self.check() {
+            return Err(Fault::CheckMismatch { frame: self.kind() }.at(self.offset));
+        }
+        let reserved = self.bytes.get(MARKER_LEN + TYPE_LEN..).and_then(<[u8]>::first_chunk);
+        if reserved != Some(&[0; FRAME_RESERVED_LEN]) {
+            return Err(Fault::Malformed { what: "a frame header" }.at(self.offset));
+        }
+        Ok(())
+    }
+
+    /// Checks, decompresses and parses the frame: the work of reading an archive, and free of any
+    /// state, so that many threads can share it.
+    #[must_use]
+    pub fn open(self) -> Opened {
+        let body = self.verify().and_then(|()| self.parse());
+        Opened { offset: self.offset, len: self.len(), kind: self.kind(), check: self.check(), body }
+    }
+
+    fn parse(&self) -> Result<Body, FormatError> {
+        let payload = self.payload();
+        let Some(kind) = FrameType::from_byte(self.kind()) else {
+            return Ok(Body::Unknown { critical: self.kind() & CRITICAL != 0 });
+        };
+        let malformed = |what| Fault::Malformed { what }.at(self.offset);
+        match kind {
+            FrameType::Block => Block::open(payload, self.offset).map(Body::Block),
+            FrameType::Header => {
+                Header::decode(&payload).map(Body::Header).map_err(|_| malformed("the header"))
+            }
+            FrameType::Leases => {
+                lease::decode(&payload).map(Body::Leases).map_err(|_| malformed("a lease frame"))
+            }
+            FrameType::IndexLeaf => {
+                decode_leaf(&payload).map(Body::Leaf).map_err(|_| malformed("an index leaf"))
+            }
+            FrameType::IndexRoot => {
+                decode_root(&payload).map(Body::Root).map_err(|_| malformed("the index root"))
+            }
+            FrameType::Footer => {
+                Footer::decode(&payload).map(Body::Footer).ok_or_else(|| malformed("the footer"))
+            }
+        }
+    }
+}
+
+/// A frame's content, checked as far as it can be without the frames before it.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    pub(crate) offset: u64,
+    pub(crate) len: usize,
+    pub(crate) kind: u8,
+    pub(crate) check: Hash,
+    pub(crate) body: Result<Body, FormatError>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    Block(Block),
+    Footer(Footer),
+    Header(Header),
+    Leaf(Vec<BlockEntry>),
+    Leases(Vec<Lease>),
+    Root(Vec<LeafEntry>),
+    Unknown { critical: bool },
+}
+
+/// Where the first frame begins.
+pub(crate) const FIRST_FRAME: u64 = PREAMBLE_LEN as u64;

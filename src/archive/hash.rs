@@ -1,0 +1,93 @@
+//! The hashes of the format: checks, block hashes, roots.
+
+use std::fmt;
+
+use super::layout::HASH_LEN;
+
+/// A BLAKE3-256 hash that stands for a whole state, content or archive. Shown as lowercase hexadecimal.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Root(pub [u8; HASH_LEN]);
+
+impl fmt::Display for Root {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Root {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Root({self})")
+    }
+}
+
+pub(crate) type Hash = [u8; HASH_LEN];
+
+/// BLAKE3-256 of bytes that lie together.
+pub(crate) fn hash(bytes: &[u8]) -> Hash {
+    blake3::hash(bytes).into()
+}
+
+/// A root in the making: its label, then what is added.
+#[derive(Clone, Debug)]
+pub(crate) struct RootHasher(blake3::Hasher);
+
+impl RootHasher {
+    pub(crate) fn new(label: &[u8]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(label);
+        Self(hasher)
+    }
+
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub(crate) fn root(&self) -> Root {
+        Root(self.0.finalize().into())
+    }
+}
+
+/// The content hash of a block: over lengths, keys and values, nothing else.
+///
+/// BLAKE3 is several times faster on long inputs than on the short pieces that keys are, hence the
+/// buffer. It is bounded, since a block may be as long as one huge record.
+#[derive(Debug, Default)]
+pub(crate) struct ContentHasher {
+    hasher: blake3::Hasher,
+    buffer: Vec<u8>,
+}
+
+/// Enough for BLAKE3's widest SIMD, small enough for the cache.
+const BUFFER_BYTES: usize = 64 << 10;
+
+impl ContentHasher {
+    pub(crate) fn add(&mut self, key: &[u8], value: &[u8]) {
+        self.add_piece(key);
+        self.add_piece(value);
+    }
+
+    fn add_piece(&mut self, piece: &[u8]) {
+        // Records are limited far below 4 GiB, by the cutter and by the reader.
+        let len = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+        self.buffer.extend_from_slice(&len.to_le_bytes());
+        if piece.len() >= BUFFER_BYTES {
+            self.flush();
+            self.hasher.update(piece);
+            return;
+        }
+        self.buffer.extend_from_slice(piece);
+        if self.buffer.len() >= BUFFER_BYTES {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        self.hasher.update(&self.buffer);
+        self.buffer.clear();
+    }
+
+    pub(crate) fn finish(mut self) -> Hash {
+        self.flush();
+        self.hasher.finalize().into()
+    }
+}

@@ -1,0 +1,42 @@
+//! The archive format: one self-contained backup at one revision, as `docs/format.md` specifies it.
+//!
+//! Everything here is pure computation on bytes, without IO, clock or threads: a [`Cutter`] gathers
+//! records into blocks, [`RawBlock::seal`] hashes and compresses them (on any thread), an
+//! [`Encoder`] puts the archive together; a [`Decoder`] takes it apart front to back, and the
+//! chain [`Footer`], [`IndexRoot`], [`IndexLeaf`], [`Block`] finds single keys in a source that can seek.
+//!
+//! Input is never trusted: whatever the bytes, reading them ends in a typed [`FormatError`] or in
+//! records that are exactly those that were written, and holds no more than one frame in memory.
+
+#![warn(clippy::indexing_slicing)]
+
+mod block;
+mod cutter;
+mod decoder;
+mod encoder;
+mod error;
+mod fixed;
+mod footer;
+mod frame;
+mod hash;
+mod header;
+mod index;
+mod layout;
+mod lease;
+mod ledger;
+mod record;
+mod wire;
+
+pub use block::{Block, Compression, RawBlock, SealedBlock};
+pub use cutter::Cutter;
+pub use decoder::{Decoder, Event};
+pub use encoder::Encoder;
+pub use error::{EncodeError, Fault, FormatError};
+pub use footer::{Footer, Summary};
+pub use frame::{Frame, Opened};
+pub use hash::Root;
+pub use header::Header;
+pub use index::{BlockEntry, IndexLeaf, IndexRoot, LeafEntry};
+pub use layout::{MAX_LEASES_PER_FRAME, MAX_RECORD_BYTES};
+pub use lease::Lease;
+pub use record::Records;
