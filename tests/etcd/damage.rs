@@ -68,7 +68,10 @@ async fn every_flipped_bit_is_found_and_nothing_of_it_is_written() {
         small.assert_refused(&flipped, &format!("bit {bit} flipped")).await;
     }
     small.assert_nothing_was_written().await;
-    assert!(restore(&small.client, &small.write(&small.archive)).await.is_ok(), "the good one is refused too");
+    assert!(
+        restore(&small.client, &small.write(&small.archive)).await.is_ok(),
+        "the good one is refused too"
+    );
 }
 
 #[tokio::test]
