@@ -5,7 +5,7 @@ use super::Client;
 use crate::error::{Error, ErrorKind, Result};
 #[cfg(feature = "tls")]
 use crate::net::TlsConfig;
-use crate::net::{Connection, Credentials, Dialer, Endpoint, Limits, Transport, Windows};
+use crate::net::{Connection, Credentials, Dialer, Endpoint, Transport, Windows};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -20,7 +20,8 @@ pub struct ClientBuilder {
     #[cfg(feature = "tls")]
     tls: Option<TlsConfig>,
     connect_timeout: Duration,
-    limits: Limits,
+    request_timeout: Duration,
+    max_response_bytes: usize,
 }
 
 impl ClientBuilder {
@@ -31,7 +32,8 @@ impl ClientBuilder {
             #[cfg(feature = "tls")]
             tls: None,
             connect_timeout: CONNECT_TIMEOUT,
-            limits: Limits { request_timeout: REQUEST_TIMEOUT, max_response_bytes: MAX_RESPONSE_BYTES },
+            request_timeout: REQUEST_TIMEOUT,
+            max_response_bytes: MAX_RESPONSE_BYTES,
         }
     }
 
@@ -59,13 +61,13 @@ impl ClientBuilder {
     /// How long a whole call may take, all attempts together. Default: 5 s.
     #[must_use]
     pub fn request_timeout(self, timeout: Duration) -> Self {
-        Self { limits: Limits { request_timeout: timeout, ..self.limits }, ..self }
+        Self { request_timeout: timeout, ..self }
     }
 
     /// The largest answer to accept, in bytes. Default: 2 GiB less one, the largest that etcd sends.
     #[must_use]
     pub fn max_response_bytes(self, bytes: usize) -> Self {
-        Self { limits: Limits { max_response_bytes: bytes, ..self.limits }, ..self }
+        Self { max_response_bytes: bytes, ..self }
     }
 
     /// Connects: at least one member has answered when this returns, and with credentials a token
@@ -99,12 +101,14 @@ impl ClientBuilder {
         }
         let dialer = self.dialer()?;
         let connect = |endpoint| {
-            Connection::new(endpoint, Arc::clone(&dialer), Windows::SHARED).map(Arc::new).map_err(|error| {
-                Error::new(ErrorKind::Config, "an endpoint can't be used").with_source(error)
-            })
+            Connection::new(endpoint, Arc::clone(&dialer), Windows::SHARED, self.max_response_bytes)
+                .map(Arc::new)
+                .map_err(|error| {
+                    Error::new(ErrorKind::Config, "an endpoint can't be used").with_source(error)
+                })
         };
         let connections = self.endpoints.into_iter().map(connect).collect::<Result<_>>()?;
-        Ok(Client::new(Transport::new(connections, self.credentials, self.limits)))
+        Ok(Client::new(Transport::new(connections, self.credentials, self.request_timeout)))
     }
 
     #[cfg(feature = "tls")]

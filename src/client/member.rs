@@ -54,7 +54,7 @@ impl Member {
             rpc: STATUS,
             class: RetryClass::Read,
             target: Target::Exactly(Arc::clone(&self.connection)),
-            deadline: Instant::now() + self.transport.limits().request_timeout,
+            deadline: Instant::now() + self.transport.request_timeout(),
         };
         let answer = self.transport.unary(&call, Bytes::new()).await?;
         Status::from_wire(decode(answer)?)

@@ -149,7 +149,7 @@ impl Client {
     /// A read may be dropped at any time. A write that is dropped after it was sent may or may not
     /// take effect.
     pub async fn send<R: Request>(&self, request: R) -> Result<R::Response> {
-        self.send_within(request, self.transport.limits().request_timeout).await
+        self.send_within(request, self.transport.request_timeout()).await
     }
 
     /// As [`Client::send`], with another time limit than the client's.
@@ -163,7 +163,8 @@ impl Client {
     /// The members that the client was given, in that order.
     #[must_use]
     pub fn members(&self) -> Vec<Member> {
-        let connections = self.transport.connections().iter();
+        let roster = self.transport.roster();
+        let connections = roster.connections().iter();
         connections
             .map(|connection| Member::new(Arc::clone(&self.transport), Arc::clone(connection)))
             .collect()
@@ -188,8 +189,9 @@ impl Client {
 
     async fn reach_any_member(&self) -> Result<()> {
         let mut causes = Vec::new();
-        for connection in self.transport.connections() {
-            match self.transport.probe(connection, member::STATUS).await {
+        let timeout = self.transport.request_timeout();
+        for connection in self.transport.roster().connections() {
+            match connection.answers(member::STATUS, Instant::now() + timeout).await {
                 Ok(()) => return Ok(()),
                 Err(cause) => causes.push(format!("{}: {cause}", connection.endpoint())),
             }

@@ -6,15 +6,19 @@ use prost::Message;
 use tokio::sync;
 use tonic::metadata::{Ascii, MetadataValue};
 
-use super::call::{Call, GaveUp, Target, Transport};
 use super::codec::Rpc;
 use super::failure::Failure;
+use super::gave_up::GaveUp;
 use super::retry::RetryClass;
+use super::transport::{Call, Target, Transport};
 use crate::error::Error;
 use crate::pb::etcdserverpb::{AuthenticateRequest, AuthenticateResponse};
 use crate::util::{Secret, lock};
 
 const AUTHENTICATE: Rpc = Rpc::new("/etcdserverpb.Auth/Authenticate");
+
+/// How often a call takes a fresh token: a change of users can make one old as soon as it is there.
+const MAX_RENEWALS: u32 = 3;
 
 /// A user and a password. `Debug` shows the user only.
 #[derive(Clone)]
@@ -58,6 +62,32 @@ impl fmt::Debug for Token {
     }
 }
 
+/// The token that a call uses, and how it gets another.
+pub(super) struct Tokens<'a> {
+    transport: &'a Transport,
+    deadline: Instant,
+    current: Option<Token>,
+    renewals: u32,
+}
+
+impl Tokens<'_> {
+    pub(super) fn current(&self) -> Option<&Token> {
+        self.current.as_ref()
+    }
+
+    /// Whether the call was refused for its token, and another may be had.
+    pub(super) fn may_help(&self, refused: &GaveUp) -> bool {
+        self.renewals > 0 && self.current.is_some() && refused.wants_fresh_token()
+    }
+
+    /// Takes a token that is newer than the current one.
+    pub(super) async fn renew(&mut self) -> Result<(), GaveUp> {
+        self.renewals -= 1;
+        self.current = self.transport.token(self.current.as_ref(), self.deadline).await?;
+        Ok(())
+    }
+}
+
 /// The credentials and the newest token obtained with them.
 #[derive(Debug, Default)]
 pub(crate) struct Auth {
@@ -91,16 +121,22 @@ impl Transport {
     /// Obtains a token now rather than with the first call, if there are credentials.
     pub(crate) async fn check_credentials(&self) -> Result<(), Error> {
         let began = Instant::now();
-        let deadline = began + self.limits().request_timeout;
+        let deadline = began + self.request_timeout();
         self.token(None, deadline).await.map(drop).map_err(|gave_up| gave_up.into_error(AUTHENTICATE, began))
     }
 
+    /// The tokens that a call may use, one after the other.
+    pub(super) async fn tokens(&self, deadline: Instant) -> Result<Tokens<'_>, GaveUp> {
+        Ok(Tokens {
+            transport: self,
+            deadline,
+            current: self.token(None, deadline).await?,
+            renewals: MAX_RENEWALS,
+        })
+    }
+
     /// A token that is not the refused one; `None` without credentials.
-    pub(crate) async fn token(
-        &self,
-        refused: Option<&Token>,
-        deadline: Instant,
-    ) -> Result<Option<Token>, GaveUp> {
+    async fn token(&self, refused: Option<&Token>, deadline: Instant) -> Result<Option<Token>, GaveUp> {
         let auth = self.auth();
         let Some(credentials) = &auth.credentials else { return Ok(None) };
         if let Some(token) = auth.usable(refused) {
@@ -127,7 +163,7 @@ impl Transport {
         let call = Call { rpc: AUTHENTICATE, class: RetryClass::Read, target: Target::Any, deadline };
         match self.run(&call, request.encode_to_vec().into(), None).await {
             Ok(answer) => token_value(AuthenticateResponse::decode(answer)).map(Some),
-            Err(gave_up) if gave_up.failure.says("authentication is not enabled") => Ok(None),
+            Err(gave_up) if gave_up.says("authentication is not enabled") => Ok(None),
             Err(gave_up) => Err(gave_up),
         }
     }

@@ -4,14 +4,14 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::uri::{Authority, Scheme, Uri};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::{self, OnceCell, watch};
 use tokio::time::timeout;
 use tonic::body::Body;
 use tower_service::Service;
@@ -50,22 +50,39 @@ pub(crate) struct Connection {
     origin: Origin,
     dialer: Arc<Dialer>,
     windows: Windows,
+    max_response_bytes: usize,
     /// The current attempt to be connected: callers share one dial and its outcome.
     link: Mutex<Arc<OnceCell<Result<Link, Failure>>>>,
+    pulse: sync::Mutex<Pulse>,
 }
+
+/// When the member was last asked whether it is well, and whether it was.
+pub(super) type Pulse = Option<(Instant, bool)>;
 
 impl Connection {
     pub(crate) fn new(
         endpoint: Endpoint,
         dialer: Arc<Dialer>,
         windows: Windows,
+        max_response_bytes: usize,
     ) -> Result<Self, http::Error> {
         let origin = Origin::new(&endpoint, dialer.encrypts(&endpoint))?;
-        Ok(Self { endpoint, origin, dialer, windows, link: Mutex::default() })
+        let (link, pulse) = (Mutex::default(), sync::Mutex::default());
+        Ok(Self { endpoint, origin, dialer, windows, max_response_bytes, link, pulse })
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// The largest message to take from the member.
+    pub(super) fn max_response_bytes(&self) -> usize {
+        self.max_response_bytes
+    }
+
+    /// Held while the member is being asked, so that callers share the question.
+    pub(super) fn pulse(&self) -> &sync::Mutex<Pulse> {
+        &self.pulse
     }
 
     /// Another, independent connection to the same member.
@@ -75,7 +92,9 @@ impl Connection {
             origin: self.origin.clone(),
             dialer: Arc::clone(&self.dialer),
             windows,
+            max_response_bytes: self.max_response_bytes,
             link: Mutex::default(),
+            pulse: sync::Mutex::default(),
         }
     }
 

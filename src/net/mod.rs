@@ -4,21 +4,25 @@
 //! Requests and answers are encoded messages here: what they mean is the floor above's business.
 //! Decisions (picker, retry, status) are pure; the IO around them is thin. Used by `client` and `stream`.
 
+mod answers;
 mod auth;
-mod call;
 mod codec;
 mod connection;
 mod dialer;
 mod endpoint;
+mod exchange;
 mod failure;
+mod gave_up;
 mod picker;
 mod retry;
+mod roster;
 mod status;
 #[cfg(feature = "tls")]
 mod tls;
+mod transport;
 
+pub(crate) use answers::Answers;
 pub use auth::Credentials;
-pub(crate) use call::{Answers, Call, Limits, Target, Transport};
 pub(crate) use codec::Rpc;
 pub(crate) use connection::{Connection, Windows};
 pub(crate) use dialer::Dialer;
@@ -26,3 +30,4 @@ pub use endpoint::Endpoint;
 pub(crate) use retry::RetryClass;
 #[cfg(feature = "tls")]
 pub use tls::TlsConfig;
+pub(crate) use transport::{Call, Target, Transport};

@@ -63,14 +63,15 @@ impl Trial {
         self.ambiguous
     }
 
-    /// Notes an attempt at `member` and says how long it may take: half of what is left while
-    /// another member could still do better, so that a silent one does not use up the call.
-    pub(crate) fn begin(&mut self, member: usize, now: Instant) -> Duration {
+    /// Notes an attempt at `member`.
+    pub(crate) fn begin(&mut self, member: usize) {
         self.attempts += 1;
         self.tried.push(member);
-        let left = self.deadline.saturating_duration_since(now);
-        let another = self.tried.len() < self.members && self.class != RetryClass::Once;
-        if another { left / 2 } else { left }
+    }
+
+    /// Whether an attempt may be given up in favour of another member, in this round or the next.
+    pub(crate) fn may_leave(&self) -> bool {
+        self.class != RetryClass::Once && self.members > 1
     }
 
     /// What follows the failure of the attempt that was begun last. `jitter` is uniform in 0..1.
@@ -112,7 +113,7 @@ mod tests {
     fn after_one(class: RetryClass, members: usize, failure: &Failure) -> (Next, Trial) {
         let now = Instant::now();
         let mut trial = Trial::new(class, members, now + Duration::from_secs(5));
-        trial.begin(0, now);
+        trial.begin(0);
         (trial.failed(failure, now, 1.0), trial)
     }
 
@@ -152,7 +153,7 @@ mod tests {
         let mut trial = Trial::new(RetryClass::Read, 1, now + Duration::from_secs(60));
         let dead = Failure::Dial("refused".into());
         let mut fail_at = |now| {
-            trial.begin(0, now);
+            trial.begin(0);
             trial.failed(&dead, now, 1.0)
         };
         let pauses: Vec<_> = (0..8).map(|_| fail_at(now)).collect();
@@ -162,12 +163,14 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_leaves_time_for_another_member() {
-        let now = Instant::now();
-        let mut trial = Trial::new(RetryClass::Read, 2, now + Duration::from_secs(4));
-        assert_eq!(trial.begin(0, now), Duration::from_secs(2));
-        assert_eq!(trial.begin(1, now + Duration::from_secs(2)), Duration::from_secs(2));
-        let mut write = Trial::new(RetryClass::Once, 2, now + Duration::from_secs(4));
-        assert_eq!(write.begin(0, now), Duration::from_secs(4));
+    fn only_what_may_be_repeated_leaves_a_member_and_only_for_another() {
+        let deadline = Instant::now() + Duration::from_secs(4);
+        let leaves = |class, members| {
+            let mut trial = Trial::new(class, members, deadline);
+            trial.begin(0);
+            trial.may_leave()
+        };
+        assert!(leaves(RetryClass::Read, 2) && leaves(RetryClass::Idempotent, 2));
+        assert!(!leaves(RetryClass::Read, 1) && !leaves(RetryClass::Once, 2));
     }
 }

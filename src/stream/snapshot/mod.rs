@@ -45,9 +45,9 @@ impl Member {
             rpc: SNAPSHOT,
             class: RetryClass::Read,
             target: Target::Exactly(Arc::clone(self.connection())),
-            deadline: Instant::now() + transport.limits().request_timeout,
+            deadline: Instant::now() + transport.request_timeout(),
         };
-        let connection = Arc::new(self.connection().sibling(Windows::BULK));
+        let connection = self.connection().sibling(Windows::BULK);
         let answers = transport.open(&connection, &call, Bytes::new()).await?;
         Ok(SnapshotStream::new(answers))
     }

@@ -1,0 +1,126 @@
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+
+use super::connection::Connection;
+use super::picker::Picker;
+use crate::util::{lock, random_fraction, random_u64};
+
+/// How long a member may be silent before it is asked whether it is well.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// The pause before an ejected member is probed for the first time; doubled each time.
+const FIRST_PROBE_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PROBE_PAUSE: Duration = Duration::from_secs(3);
+
+/// The members that requests are spread over.
+#[derive(Debug)]
+pub(crate) struct Roster {
+    connections: Vec<Arc<Connection>>,
+    picker: Mutex<Picker>,
+    /// Wakes calls that pause because no member could serve them.
+    readmitted: Notify,
+}
+
+impl Roster {
+    /// `connections` is not empty.
+    pub(super) fn new(connections: Vec<Arc<Connection>>) -> Arc<Self> {
+        let first = usize::try_from(random_u64() >> 33).unwrap_or_default();
+        let picker = Mutex::new(Picker::new(connections.len(), first));
+        Arc::new(Self { connections, picker, readmitted: Notify::new() })
+    }
+
+    pub(crate) fn connections(&self) -> &[Arc<Connection>] {
+        &self.connections
+    }
+
+    /// The picker's choice among the members that are not in `tried`.
+    pub(super) fn seat(self: &Arc<Self>, tried: &[usize]) -> Seat {
+        let number = lock(&self.picker).pick(tried).unwrap_or_default();
+        Seat { number, connection: Arc::clone(&self.connections[number]), roster: Some(Arc::clone(self)) }
+    }
+
+    /// Pauses, but not beyond the moment when a member can serve again.
+    pub(super) async fn pause(&self, pause: Duration) {
+        // It is all the same which of the two ends it.
+        let _ = timeout(pause, self.readmitted.notified()).await;
+    }
+
+    fn eject(self: &Arc<Self>, member: usize) {
+        if lock(&self.picker).eject(member) {
+            tokio::spawn(readmit_when_well(Arc::downgrade(self), member));
+        }
+    }
+
+    fn readmit(&self, member: usize) {
+        lock(&self.picker).readmit(member);
+        self.readmitted.notify_waiters();
+    }
+}
+
+/// Probes an ejected member until it is well, or nobody is left to care.
+async fn readmit_when_well(roster: Weak<Roster>, member: usize) {
+    let mut pause = FIRST_PROBE_PAUSE;
+    loop {
+        sleep(pause.mul_f64(0.5 + random_fraction() / 2.0)).await;
+        pause = (pause * 2).min(LONGEST_PROBE_PAUSE);
+        let Some(roster) = roster.upgrade() else { return };
+        if roster.connections[member].is_well().await {
+            return roster.readmit(member);
+        }
+    }
+}
+
+/// The member that serves an attempt; counted as busy with it until dropped.
+#[derive(Debug)]
+pub(super) struct Seat {
+    number: usize,
+    connection: Arc<Connection>,
+    /// `None` for a call that could go nowhere else.
+    roster: Option<Arc<Roster>>,
+}
+
+impl Seat {
+    /// For a call that is for this member alone.
+    pub(super) fn reserved(connection: &Arc<Connection>) -> Self {
+        Self { number: 0, connection: Arc::clone(connection), roster: None }
+    }
+
+    pub(super) fn number(&self) -> usize {
+        self.number
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Lets no further request go to the member until it is well again, if there are others.
+    pub(super) fn eject(&self) {
+        if let Some(roster) = &self.roster {
+            roster.eject(self.number);
+        }
+    }
+
+    /// Ends when the member, silent for a while, can't say that it is well; never if there is no
+    /// other.
+    pub(super) async fn until_unwell(&self) {
+        if self.roster.as_ref().is_none_or(|roster| roster.connections.len() == 1) {
+            return std::future::pending().await;
+        }
+        loop {
+            sleep(PATIENCE).await;
+            if !self.connection.is_well().await {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if let Some(roster) = &self.roster {
+            lock(&roster.picker).done(self.number);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::future::{Either, select};
+
+use super::answers::Answers;
+use super::auth::{Auth, Credentials, Token};
+use super::codec::Rpc;
+use super::connection::Connection;
+use super::failure::Failure;
+use super::gave_up::GaveUp;
+use super::retry::{Next, RetryClass, Trial};
+use super::roster::{Roster, Seat};
+use super::status::Remedy;
+use crate::error::{ErrorKind, Result};
+use crate::util::{lock, random_fraction};
+
+/// A remote call, apart from its message.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) rpc: Rpc,
+    pub(crate) class: RetryClass,
+    pub(crate) target: Target,
+    pub(crate) deadline: Instant,
+}
+
+/// Who is to serve a call.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    /// Whichever member the picker chooses.
+    Any,
+    /// This one and no other.
+    Exactly(Arc<Connection>),
+}
+
+/// The way to the cluster: its members, the token, the time a call may take.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    roster: Mutex<Arc<Roster>>,
+    auth: Auth,
+    request_timeout: Duration,
+}
+
+impl Transport {
+    /// `connections` is not empty.
+    pub(crate) fn new(
+        connections: Vec<Arc<Connection>>,
+        credentials: Option<Credentials>,
+        request_timeout: Duration,
+    ) -> Self {
+        Self { roster: Mutex::new(Roster::new(connections)), auth: Auth::new(credentials), request_timeout }
+    }
+
+    pub(crate) fn roster(&self) -> Arc<Roster> {
+        Arc::clone(&lock(&self.roster))
+    }
+
+    pub(super) fn auth(&self) -> &Auth {
+        &self.auth
+    }
+
+    /// How long a whole call may take, all attempts together, if its caller has no other wish.
+    pub(crate) fn request_timeout(&self) -> Duration {
+        self.request_timeout
+    }
+
+    /// Sends a message and returns the answer's, trying again as the call's class allows.
+    pub(crate) async fn unary(&self, call: &Call, message: Bytes) -> Result<Bytes> {
+        let began = Instant::now();
+        let outcome = self.authenticated(call, message).await;
+        outcome.map_err(|gave_up| gave_up.into_error(call.rpc, began))
+    }
+
+    async fn authenticated(&self, call: &Call, message: Bytes) -> Result<Bytes, GaveUp> {
+        let mut tokens = self.tokens(call.deadline).await?;
+        loop {
+            match self.run(call, message.clone(), tokens.current()).await {
+                Err(refused) if tokens.may_help(&refused) => tokens.renew().await?,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Opens a stream of answers from exactly one member. The call's deadline bounds the opening.
+    pub(crate) async fn open(&self, connection: &Connection, call: &Call, message: Bytes) -> Result<Answers> {
+        let began = Instant::now();
+        let outcome = self.open_authenticated(connection, call, message).await;
+        outcome.map_err(|gave_up| gave_up.into_error(call.rpc, began))
+    }
+
+    async fn open_authenticated(
+        &self,
+        connection: &Connection,
+        call: &Call,
+        message: Bytes,
+    ) -> Result<Answers, GaveUp> {
+        let endpoint = connection.endpoint().to_string();
+        let mut tokens = self.tokens(call.deadline).await?;
+        loop {
+            let opened = connection.open(call.rpc, message.clone(), tokens.current(), call.deadline).await;
+            match opened.map_err(|failure| GaveUp::at(&endpoint, failure)) {
+                Ok(stream) => return Ok(Answers::new(stream, call.rpc, endpoint)),
+                Err(refused) if tokens.may_help(&refused) => tokens.renew().await?,
+                Err(gave_up) => return Err(gave_up),
+            }
+        }
+    }
+
+    /// All attempts of a call with one token.
+    pub(super) async fn run(
+        &self,
+        call: &Call,
+        message: Bytes,
+        token: Option<&Token>,
+    ) -> Result<Bytes, GaveUp> {
+        let roster = self.roster();
+        let mut trial = Trial::new(call.class, candidates(&call.target, &roster), call.deadline);
+        loop {
+            let seat = match &call.target {
+                Target::Any => roster.seat(trial.tried()),
+                Target::Exactly(connection) => Seat::reserved(connection),
+            };
+            trial.begin(seat.number());
+            let failure = match attempt(&seat, call, message.clone(), token, trial.may_leave()).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            if shows_ill_health(&failure) {
+                seat.eject();
+            }
+            match trial.failed(&failure, Instant::now(), random_fraction()) {
+                Next::Elsewhere => {}
+                Next::After(pause) => roster.pause(pause).await,
+                Next::GiveUp => return Err(GaveUp::after(&trial, failure, seat.connection())),
+            }
+        }
+    }
+}
+
+fn candidates(target: &Target, roster: &Roster) -> usize {
+    match target {
+        Target::Any => roster.connections().len(),
+        Target::Exactly(_) => 1,
+    }
+}
+
+/// One attempt. A member that stays silent is asked whether it is well. If it is not it is ejected,
+/// and the attempt given up if it `may_leave`: slow is not dead, but dead is not waited for.
+async fn attempt(
+    seat: &Seat,
+    call: &Call,
+    message: Bytes,
+    token: Option<&Token>,
+    may_leave: bool,
+) -> Result<Bytes, Failure> {
+    let exchange = pin!(seat.connection().unary(call.rpc, message, token, call.deadline));
+    match select(exchange, pin!(seat.until_unwell())).await {
+        Either::Left((outcome, _)) => outcome,
+        Either::Right(((), exchange)) => {
+            seat.eject();
+            if may_leave { Err(Failure::TimedOut) } else { exchange.await }
+        }
+    }
+}
+
+/// An error that a member answers with is no sign of ill health, unless it is that it can't serve.
+fn shows_ill_health(failure: &Failure) -> bool {
+    failure.kind() == ErrorKind::Unavailable && failure.remedy() != Remedy::Final
+}
