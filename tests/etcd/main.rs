@@ -9,6 +9,7 @@ mod backup;
 mod connect;
 mod consistency;
 mod damage;
+mod failover;
 mod kv;
 mod matrix;
 mod restore;
