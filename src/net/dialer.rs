@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-use super::endpoint::{Endpoint, Security};
+use super::endpoint::{Address, Endpoint, Security, bare_host};
 use super::failure::{Failure, chain};
 #[cfg(feature = "tls")]
 use super::tls::{TlsConfig, TlsDialer};
@@ -78,20 +78,26 @@ impl Dialer {
     }
 
     async fn open(&self, endpoint: &Endpoint) -> Result<Socket, Failure> {
-        let tcp =
-            TcpStream::connect((endpoint.host(), endpoint.port())).await.map_err(|e| dial_failure(&e))?;
-        // Requests are small and wait for their answers: Nagle's algorithm would only delay them.
-        tcp.set_nodelay(true).map_err(|e| dial_failure(&e))?;
+        let socket = connect(endpoint.address()).await.map_err(|error| Failure::Dial(chain(&error)))?;
         #[cfg(feature = "tls")]
         if let (true, Some(tls)) = (self.encrypts(endpoint), &self.tls) {
-            return Ok(Socket(Box::new(tls.handshake(endpoint.host(), tcp).await?)));
+            return Ok(Socket(Box::new(tls.handshake(endpoint.server_name(), socket).await?)));
         }
-        Ok(Socket(Box::new(tcp)))
+        Ok(socket)
     }
 }
 
-fn dial_failure(error: &io::Error) -> Failure {
-    Failure::Dial(chain(error))
+/// Every address of a name is tried, one after the other.
+async fn connect(address: &Address) -> io::Result<Socket> {
+    match address {
+        Address::Tcp { host, port } => {
+            let tcp = TcpStream::connect((bare_host(host), *port)).await?;
+            // Requests are small and wait for their answers: Nagle's algorithm would only delay them.
+            tcp.set_nodelay(true)?;
+            Ok(Socket(Box::new(tcp)))
+        }
+        Address::Unix(path) => Ok(Socket(Box::new(UnixStream::connect(path).await?))),
+    }
 }
 
 /// A connected byte stream of any kind.

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use http::uri::Authority;
@@ -10,8 +11,14 @@ const DEFAULT_PORT: u16 = 2379;
 
 /// Where a member listens for clients, parsed once.
 ///
-/// Accepted are `host:port`, `http://host:port` and `https://host:port`; a missing port is 2379.
-/// Without a scheme, TLS is used if the client was given a TLS configuration.
+/// | accepted | meaning |
+/// | --- | --- |
+/// | `host:port` | TLS if the client was given a TLS configuration |
+/// | `http://host:port` | no TLS, whatever the configuration |
+/// | `https://host:port` | TLS, by default with the machine's roots |
+/// | `unix:///path`, `unixs:///path` | a socket in the file system, without and with TLS |
+///
+/// A missing port is 2379. An IPv6 address stands in brackets.
 ///
 /// ```
 /// use etcd_ark::Endpoint;
@@ -23,34 +30,28 @@ const DEFAULT_PORT: u16 = 2379;
 ///
 /// # Errors
 ///
-/// Parsing fails with [`ErrorKind::Config`] for another scheme, a path, user information, or a
-/// host or port that is none.
+/// Parsing fails with [`ErrorKind::Config`] for another scheme, a path behind a port, user
+/// information, or a host or port that is none.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     security: Security,
-    host: String,
-    port: u16,
+    address: Address,
 }
 
 /// What the scheme says about TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Security {
-    /// `http://`
     Plaintext,
-    /// `https://`
     Tls,
     /// No scheme: TLS if it is configured.
     AsConfigured,
 }
 
-impl Security {
-    fn scheme(self) -> &'static str {
-        match self {
-            Self::Plaintext => "http://",
-            Self::Tls => "https://",
-            Self::AsConfigured => "",
-        }
-    }
+/// What to connect to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Address {
+    Tcp { host: String, port: u16 },
+    Unix(PathBuf),
 }
 
 impl Endpoint {
@@ -58,24 +59,49 @@ impl Endpoint {
         self.security
     }
 
-    /// The host without the brackets that a URL puts around an IPv6 address.
-    pub(crate) fn host(&self) -> &str {
-        self.host.trim_start_matches('[').trim_end_matches(']')
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
     }
 
-    pub(crate) fn port(&self) -> u16 {
-        self.port
+    /// The name to expect in the server's certificate: the host without the brackets that a URL puts
+    /// around an IPv6 address.
+    pub(crate) fn server_name(&self) -> &str {
+        match &self.address {
+            Address::Tcp { host, .. } => bare_host(host),
+            Address::Unix(_) => "localhost",
+        }
     }
 
     /// `host:port`, as it goes into a request.
     pub(crate) fn authority(&self) -> String {
-        format!("{}:{}", self.host, self.port)
+        match &self.address {
+            Address::Tcp { host, port } => format!("{host}:{port}"),
+            Address::Unix(_) => "localhost".to_owned(),
+        }
     }
+
+    fn scheme(&self) -> &'static str {
+        match (&self.address, self.security) {
+            (Address::Unix(_), Security::Tls) => "unixs://",
+            (Address::Unix(_), _) => "unix://",
+            (Address::Tcp { .. }, Security::Plaintext) => "http://",
+            (Address::Tcp { .. }, Security::Tls) => "https://",
+            (Address::Tcp { .. }, Security::AsConfigured) => "",
+        }
+    }
+}
+
+pub(crate) fn bare_host(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}:{}", self.security.scheme(), self.host, self.port)
+        f.write_str(self.scheme())?;
+        match &self.address {
+            Address::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Address::Unix(path) => path.display().fmt(f),
+        }
     }
 }
 
@@ -84,32 +110,38 @@ impl FromStr for Endpoint {
 
     fn from_str(text: &str) -> Result<Self> {
         let text = text.trim();
-        let (security, address) = split_scheme(text)?;
-        let address = address.strip_suffix('/').unwrap_or(address);
-        // User information is refused before anything repeats the text: it could hold a password.
-        if address.contains('@') {
-            return Err(bad_endpoint("(not shown)", "user and password don't belong into an endpoint"));
-        }
-        if address.contains(['/', '?', '#']) {
-            return Err(bad_endpoint(text, "an endpoint has no path"));
-        }
-        let authority =
-            Authority::from_str(address).map_err(|cause| bad_endpoint(text, &cause.to_string()))?;
-        let port =
-            port(&authority).ok_or_else(|| bad_endpoint(text, "the port is not a number up to 65535"))?;
-        match authority.host() {
-            "" => Err(bad_endpoint(text, "the host is missing")),
-            host => Ok(Self { security, host: host.to_owned(), port }),
+        match text.split_once("://") {
+            None => parse_tcp(Security::AsConfigured, text, text),
+            Some(("http", address)) => parse_tcp(Security::Plaintext, address, text),
+            Some(("https", address)) => parse_tcp(Security::Tls, address, text),
+            Some(("unix", path)) => parse_unix(Security::Plaintext, path, text),
+            Some(("unixs", path)) => parse_unix(Security::Tls, path, text),
+            Some((scheme, _)) => Err(bad_endpoint(scheme, "the scheme is unknown")),
         }
     }
 }
 
-fn split_scheme(text: &str) -> Result<(Security, &str)> {
-    match text.split_once("://") {
-        None => Ok((Security::AsConfigured, text)),
-        Some(("http", address)) => Ok((Security::Plaintext, address)),
-        Some(("https", address)) => Ok((Security::Tls, address)),
-        Some((scheme, _)) => Err(bad_endpoint(scheme, "the scheme is neither http nor https")),
+fn parse_unix(security: Security, path: &str, text: &str) -> Result<Endpoint> {
+    if path.is_empty() {
+        return Err(bad_endpoint(text, "the path is missing"));
+    }
+    Ok(Endpoint { security, address: Address::Unix(path.into()) })
+}
+
+fn parse_tcp(security: Security, address: &str, text: &str) -> Result<Endpoint> {
+    let address = address.strip_suffix('/').unwrap_or(address);
+    // User information is refused before anything repeats the text: it could hold a password.
+    if address.contains('@') {
+        return Err(bad_endpoint("(not shown)", "user and password don't belong into an endpoint"));
+    }
+    if address.contains(['/', '?', '#']) {
+        return Err(bad_endpoint(text, "an endpoint has no path"));
+    }
+    let authority = Authority::from_str(address).map_err(|cause| bad_endpoint(text, &cause.to_string()))?;
+    let port = port(&authority).ok_or_else(|| bad_endpoint(text, "the port is not a number up to 65535"))?;
+    match authority.host() {
+        "" => Err(bad_endpoint(text, "the host is missing")),
+        host => Ok(Endpoint { security, address: Address::Tcp { host: host.to_owned(), port } }),
     }
 }
 
@@ -125,7 +157,9 @@ fn port(authority: &Authority) -> Option<u16> {
 fn bad_endpoint(text: &str, why: &str) -> Error {
     Error::new(
         ErrorKind::Config,
-        format!("endpoint {text:?}: {why}; give host:port, http://host:port or https://host:port"),
+        format!(
+            "endpoint {text:?}: {why}; give host:port, http://host:port, https://host:port or unix:///path"
+        ),
     )
 }
 
@@ -144,17 +178,30 @@ mod tests {
         assert_eq!(shown("http://a:1/"), "http://a:1");
         assert_eq!(shown("https://[::1]:1"), "https://[::1]:1");
         assert_eq!(shown("[::1]"), "[::1]:2379");
+        assert_eq!(shown("unix:///run/etcd.sock"), "unix:///run/etcd.sock");
+        assert_eq!(shown("unixs://etcd:2379"), "unixs://etcd:2379");
     }
 
     #[test]
     fn an_ipv6_host_is_dialled_without_brackets() {
-        assert_eq!("[::1]:1".parse::<Endpoint>().unwrap().host(), "::1");
+        assert_eq!("[::1]:1".parse::<Endpoint>().unwrap().server_name(), "::1");
     }
 
     #[test]
     fn what_is_no_endpoint_is_a_config_error() {
-        for text in ["", "ftp://a", "http://", "a:x", "a:0", "a:70000", "a/b", "http://a?b", "a b", "a:1,b:2"]
-        {
+        for text in [
+            "",
+            "ftp://a",
+            "http://",
+            "unix://",
+            "a:x",
+            "a:0",
+            "a:70000",
+            "a/b",
+            "http://a?b",
+            "a b",
+            "a:1,b:2",
+        ] {
             assert_eq!(text.parse::<Endpoint>().unwrap_err().kind(), ErrorKind::Config, "{text:?}");
         }
     }

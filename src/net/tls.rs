@@ -1,6 +1,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -8,17 +8,20 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use tokio::net::TcpStream;
+use tokio::task::spawn_blocking;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::dialer::Socket;
 use super::failure::{Failure, chain};
 use crate::error::{Error, ErrorKind, Result};
+use crate::util::lock;
 
 /// How to recognise servers and what to show them.
 ///
 /// By default a server's certificate is checked against the machine's own roots, and no client
-/// certificate is shown. Files are read when the client is built. `Debug` shows no key.
+/// certificate is shown. Files are read when the client is built, and again for each new connection:
+/// replaced ones are used from then on. `Debug` shows no key.
 ///
 /// ```no_run
 /// use etcd_ark::TlsConfig;
@@ -95,28 +98,65 @@ impl fmt::Debug for TlsConfig {
     }
 }
 
-impl Pem {
-    /// The text, and what to call it in an error.
-    fn read(&self, role: &str) -> Result<(Vec<u8>, String)> {
-        match self {
-            Self::Text(text) => Ok((text.clone(), format!("the {role} given as PEM text"))),
-            Self::File(path) => Ok((read_file(path, role)?, format!("the {role} file {}", path.display()))),
-        }
+/// What a configuration's files and texts hold at one moment.
+#[derive(Clone, PartialEq, Eq)]
+struct Material {
+    ca: Option<Source>,
+    identity: Option<(Source, Source)>,
+}
+
+/// PEM text, and what to call it in an error.
+#[derive(Clone, PartialEq, Eq)]
+struct Source {
+    text: Vec<u8>,
+    name: String,
+}
+
+impl TlsConfig {
+    fn read(&self) -> Result<Material> {
+        let ca = self.ca.as_ref().map(|pem| pem.read("CA")).transpose()?;
+        let identity = match &self.identity {
+            Some((certificates, key)) => {
+                Some((certificates.read("client certificate")?, key.read("client key")?))
+            }
+            None => None,
+        };
+        Ok(Material { ca, identity })
     }
 
-    fn certificates(&self, role: &str) -> Result<Vec<CertificateDer<'static>>> {
-        let (text, name) = self.read(role)?;
-        let certificates: Vec<_> =
-            CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>().map_err(|e| bad_pem(&name, e))?;
+    fn reads_files(&self) -> bool {
+        let pems = self.identity.iter().flat_map(|(certificates, key)| [certificates, key]);
+        self.ca.iter().chain(pems).any(|pem| matches!(pem, Pem::File(_)))
+    }
+}
+
+impl Pem {
+    fn read(&self, role: &str) -> Result<Source> {
+        match self {
+            Self::Text(text) => {
+                Ok(Source { text: text.clone(), name: format!("the {role} given as PEM text") })
+            }
+            Self::File(path) => Ok(Source {
+                text: read_file(path, role)?,
+                name: format!("the {role} file {}", path.display()),
+            }),
+        }
+    }
+}
+
+impl Source {
+    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>> {
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(&self.text)
+            .collect::<Result<_, _>>()
+            .map_err(|error| bad_pem(&self.name, error))?;
         if certificates.is_empty() {
-            return Err(config_error(format!("{name} holds no PEM certificate")));
+            return Err(config_error(format!("{} holds no PEM certificate", self.name)));
         }
         Ok(certificates)
     }
 
     fn key(&self) -> Result<PrivateKeyDer<'static>> {
-        let (text, name) = self.read("client key")?;
-        PrivateKeyDer::from_pem_slice(&text).map_err(|e| bad_pem(&name, e))
+        PrivateKeyDer::from_pem_slice(&self.text).map_err(|error| bad_pem(&self.name, error))
     }
 }
 
@@ -136,33 +176,70 @@ fn config_error(message: impl Into<String>) -> Error {
 
 /// Shakes hands with servers as the configuration says.
 pub(crate) struct TlsDialer {
-    connector: TlsConnector,
+    config: Arc<TlsConfig>,
     server_name: Option<ServerName<'static>>,
+    loaded: Mutex<Loaded>,
+}
+
+/// A connector, and what it was made of.
+#[derive(Clone)]
+struct Loaded {
+    material: Material,
+    connector: TlsConnector,
+}
+
+impl Loaded {
+    fn new(material: Material, skip_verification: bool) -> Result<Self> {
+        let config = client_config(&material, skip_verification)?;
+        Ok(Self { material, connector: TlsConnector::from(Arc::new(config)) })
+    }
 }
 
 impl TlsDialer {
     pub(crate) fn new(config: &TlsConfig) -> Result<Self> {
-        let connector = TlsConnector::from(Arc::new(client_config(config)?));
+        let loaded = Loaded::new(config.read()?, config.skip_verification)?;
         let server_name = config.server_name.as_deref().map(parse_server_name).transpose()?;
-        Ok(Self { connector, server_name })
+        Ok(Self { config: Arc::new(config.clone()), server_name, loaded: Mutex::new(loaded) })
     }
 
-    pub(crate) async fn handshake(
-        &self,
-        host: &str,
-        tcp: TcpStream,
-    ) -> Result<TlsStream<TcpStream>, Failure> {
+    pub(crate) async fn handshake(&self, host: &str, socket: Socket) -> Result<TlsStream<Socket>, Failure> {
         let name = match &self.server_name {
             Some(name) => name.clone(),
             None => ServerName::try_from(host.to_owned()).map_err(|e| Failure::Dial(chain(&e)))?,
         };
-        self.connector.connect(name, tcp).await.map_err(|error| Failure::Dial(explain(&chain(&error))))
+        let connector = self.connector().await;
+        connector.connect(name, socket).await.map_err(|error| Failure::Dial(explain(&chain(&error))))
+    }
+
+    /// The connector for the files as they are now. While they can't be used, as when they are being
+    /// replaced, the last good ones serve on.
+    ///
+    /// New files make a new configuration: one that was changed in place would resume sessions of
+    /// the old identity.
+    async fn connector(&self) -> TlsConnector {
+        let loaded = lock(&self.loaded).clone();
+        if !self.config.reads_files() {
+            return loaded.connector;
+        }
+        let config = Arc::clone(&self.config);
+        let fresh = spawn_blocking(move || match config.read() {
+            Ok(material) if material != loaded.material => {
+                Loaded::new(material, config.skip_verification).ok()
+            }
+            _ => None,
+        });
+        let fresh = fresh.await.ok().flatten();
+        let mut current = lock(&self.loaded);
+        if let Some(fresh) = fresh {
+            *current = fresh;
+        }
+        current.connector.clone()
     }
 }
 
 impl fmt::Debug for TlsDialer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsDialer").field("server_name", &self.server_name).finish_non_exhaustive()
+        f.debug_struct("TlsDialer").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
@@ -186,18 +263,23 @@ fn explain(cause: &str) -> String {
     format!("TLS: {cause}{advice}")
 }
 
-fn client_config(config: &TlsConfig) -> Result<ClientConfig> {
+fn client_config(material: &Material, skip_verification: bool) -> Result<ClientConfig> {
     // A library must not set the process-wide provider, nor depend on who has.
     let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+    let verifier: Arc<dyn ServerCertVerifier> = if skip_verification {
+        Arc::new(AnyCertificate(Arc::clone(&provider)))
+    } else {
+        verifier(material, &provider)?
+    };
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| config_error("TLS can't be set up").with_source(error))?
         .dangerous()
-        .with_custom_certificate_verifier(verifier(config, provider)?);
-    let mut tls = match &config.identity {
+        .with_custom_certificate_verifier(verifier);
+    let mut tls = match &material.identity {
         None => builder.with_no_client_auth(),
         Some((certificates, key)) => builder
-            .with_client_auth_cert(certificates.certificates("client certificate")?, key.key()?)
+            .with_client_auth_cert(certificates.certificates()?, key.key()?)
             .map_err(|error| config_error("the client certificate and key don't fit").with_source(error))?,
     };
     // etcd answers HTTP/1 to a client that does not ask for HTTP/2 in the handshake.
@@ -205,23 +287,19 @@ fn client_config(config: &TlsConfig) -> Result<ClientConfig> {
     Ok(tls)
 }
 
-fn verifier(config: &TlsConfig, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
-    if config.skip_verification {
-        return Ok(Arc::new(AnyCertificate(provider)));
-    }
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(config)?), provider)
+fn verifier(material: &Material, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>> {
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots(material)?), Arc::clone(provider))
         .build()
-        .map_err(|error| config_error("there is no CA to trust: give one").with_source(error))?;
-    Ok(verifier)
+        .map_err(|error| config_error("there is no CA to trust: give one").with_source(error))
 }
 
-fn roots(config: &TlsConfig) -> Result<RootCertStore> {
+fn roots(material: &Material) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
-    match &config.ca {
+    match &material.ca {
         // A machine's store may hold certificates that rustls does not take; the others still count.
         None => _ = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs),
         Some(ca) => {
-            for certificate in ca.certificates("CA")? {
+            for certificate in ca.certificates()? {
                 roots
                     .add(certificate)
                     .map_err(|error| config_error("a CA can't be used").with_source(error))?;

@@ -1,10 +1,11 @@
 //! Coming to a cluster: endpoints, TLS, users, members that are down, and every wrong way to try.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use etcd_ark::{Client, ClientBuilder, Credentials, Error, ErrorKind, TlsConfig};
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use crate::client_of;
 use crate::support::{Cluster, Permission, Server, Tls};
@@ -117,6 +118,63 @@ async fn an_endpoint_without_a_scheme_uses_tls_when_it_is_configured() {
     let endpoint = format!("localhost:{}", server.port());
     let client = builder(endpoint).tls(TlsConfig::new().ca_file(tls.ca())).connect().await.unwrap();
     client.put("k", "v").await.unwrap();
+}
+
+/// A socket in the file system that leads to a server: not every version can listen at one itself.
+fn forward(socket: &Path, port: u16) {
+    let listener = UnixListener::bind(socket).unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let mut far = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            tokio::spawn(async move { copy_bidirectional(&mut near, &mut far).await });
+        }
+    });
+}
+
+#[tokio::test]
+async fn a_unix_socket_with_and_without_tls() {
+    let tls = Tls::new();
+    let folder = tempfile::tempdir().unwrap();
+    let (open, sealed) = (folder.path().join("open.sock"), folder.path().join("sealed.sock"));
+    let plain = Server::start().await;
+    let encrypted = Server::builder().tls(&tls).start().await;
+    forward(&open, plain.port());
+    forward(&sealed, encrypted.port());
+    let client = builder(format!("unix://{}", open.display())).connect().await.unwrap();
+    client.put("k", "v").await.unwrap();
+    let config = TlsConfig::new().ca_file(tls.ca());
+    let client = builder(format!("unixs://{}", sealed.display())).tls(config).connect().await.unwrap();
+    client.put("k", "v").await.unwrap();
+    refused(builder("unix:///nowhere/etcd.sock"), ErrorKind::Unavailable, "No such file").await;
+}
+
+#[tokio::test]
+async fn replaced_certificate_files_are_used_by_the_next_connection() {
+    let (old, new) = (Tls::new(), Tls::new());
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let install = |tls: &Tls| {
+        let identity = tls.client("someone");
+        std::fs::copy(tls.ca(), file("ca.pem")).unwrap();
+        std::fs::copy(identity.cert, file("cert.pem")).unwrap();
+        std::fs::copy(identity.key, file("key.pem")).unwrap();
+    };
+    install(&old);
+    let mut server = Server::builder().mtls(&old).start().await;
+    let config = TlsConfig::new().ca_file(file("ca.pem")).identity_files(file("cert.pem"), file("key.pem"));
+    let client = builder(server.endpoint()).tls(config).connect().await.unwrap();
+    client.put("k", "v").await.unwrap();
+
+    server.kill();
+    server.replace_certificates(&new);
+    server.restart().await;
+    let refused = client.get("k").await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unavailable, "the server has a new CA: {refused}");
+    std::fs::write(file("ca.pem"), "half writ").unwrap();
+    client.get("k").await.unwrap_err();
+    install(&new);
+    assert_eq!(client.get("k").await.unwrap().unwrap().value, "v");
 }
 
 #[tokio::test]

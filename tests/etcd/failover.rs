@@ -92,7 +92,13 @@ async fn call_until(stop: Arc<AtomicBool>, call: impl AsyncFn() -> Result<(), Er
 }
 
 fn assert_no_errors(outcome: &Outcome) {
-    assert!(outcome.errors.is_empty(), "{} of {}: {}", outcome.errors.len(), outcome.calls, outcome.errors[0]);
+    assert!(
+        outcome.errors.is_empty(),
+        "{} of {}: {}",
+        outcome.errors.len(),
+        outcome.calls,
+        outcome.errors[0]
+    );
 }
 
 /// A write may fail only by saying that nobody knows whether it was carried out.

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use super::auth::RootPassword;
-use super::{Builder, binaries, ports, process};
+use super::{Builder, Tls, binaries, ports, process};
 
 // Includes the election, on a machine that is busy with other tests.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -124,6 +124,11 @@ impl Server {
         if self.wait_until_ready().await.is_err() {
             panic!("{} does not come back: {}", self.endpoint(), self.log_tail());
         }
+    }
+
+    /// Shows these certificates from the next start on, and wants clients' certificates of the same CA.
+    pub fn replace_certificates(&mut self, tls: &Tls) {
+        self.options.tls = Some(tls.clone());
     }
 
     /// Starts the process and does not wait. A member without a majority gets no further than this.
