@@ -28,7 +28,7 @@ pub(crate) use request::{decode, malformed};
 pub use txn::{Compare, Operation, OperationResult, Relation, Txn, TxnResult};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::{Call, Endpoint, Target, Transport};
+use crate::net::{Call, Credentials, Endpoint, Target, Transport};
 use crate::types::{KeyRange, KeyValue};
 
 /// A client of one etcd cluster.
@@ -179,6 +179,11 @@ impl Client {
         self.members().into_iter().find(|member| member.endpoint() == endpoint).ok_or_else(|| {
             Error::new(ErrorKind::Config, format!("the client was not given the endpoint {endpoint}"))
         })
+    }
+
+    /// Acts as another user from now on, or as none. Calls under way end as they began.
+    pub fn set_credentials(&self, credentials: impl Into<Option<Credentials>>) {
+        self.transport.auth().replace(credentials.into());
     }
 
     /// Fails unless a member answers and the credentials are good.

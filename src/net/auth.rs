@@ -10,13 +10,13 @@ use super::codec::Rpc;
 use super::failure::Failure;
 use super::gave_up::GaveUp;
 use super::retry::RetryClass;
+use super::token::Token;
 use super::transport::{Call, Target, Transport};
 use crate::error::Error;
 use crate::pb::etcdserverpb::{AuthenticateRequest, AuthenticateResponse};
 use crate::util::{Secret, lock};
 
 const AUTHENTICATE: Rpc = Rpc::new("/etcdserverpb.Auth/Authenticate");
-
 /// How often a call takes a fresh token: a change of users can make one old as soon as it is there.
 const MAX_RENEWALS: u32 = 3;
 
@@ -41,24 +41,58 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// What a request carries to say who is asking.
-#[derive(Clone)]
-pub(crate) struct Token {
-    /// Rises with every authentication: tells whether a refused token is still the newest.
+/// The credentials and the newest token obtained with them.
+#[derive(Debug, Default)]
+pub(crate) struct Auth {
+    state: Mutex<State>,
+    /// Held while authenticating: each attempt costs the server a password hash, so that callers
+    /// who need a token at the same time share one.
+    refreshing: sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    credentials: Option<Credentials>,
+    newest: Option<Token>,
+    /// Counts tokens, and changes of credentials too: no token is mistaken for one of other
+    /// credentials.
     generation: u64,
-    /// `None` while the server has authentication off.
-    value: Option<MetadataValue<Ascii>>,
 }
 
-impl Token {
-    pub(crate) fn value(&self) -> Option<&MetadataValue<Ascii>> {
-        self.value.as_ref()
+impl Auth {
+    pub(crate) fn new(credentials: Option<Credentials>) -> Self {
+        let state = State { credentials, ..State::default() };
+        Self { state: Mutex::new(state), ..Self::default() }
     }
-}
 
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Token(generation {})", self.generation)
+    /// The credentials, and the generation that a token obtained with them may have.
+    fn credentials(&self) -> Option<(Credentials, u64)> {
+        let state = lock(&self.state);
+        Some((state.credentials.clone()?, state.generation + 1))
+    }
+
+    /// From now on other credentials; the token obtained with the old ones is forgotten.
+    pub(crate) fn replace(&self, credentials: Option<Credentials>) {
+        let mut state = lock(&self.state);
+        state.credentials = credentials;
+        state.newest = None;
+        state.generation += 1;
+    }
+
+    /// The newest token, unless it is the one that was refused.
+    fn usable(&self, refused: Option<&Token>) -> Option<Token> {
+        let newest = lock(&self.state).newest.clone()?;
+        let refused = refused.is_some_and(|refused| refused.generation >= newest.generation);
+        (!refused).then_some(newest)
+    }
+
+    /// Keeps a token, unless the credentials have changed since it was asked for.
+    fn keep(&self, token: &Token) {
+        let mut state = lock(&self.state);
+        if state.generation + 1 == token.generation {
+            state.generation = token.generation;
+            state.newest = Some(token.clone());
+        }
     }
 }
 
@@ -88,35 +122,6 @@ impl Tokens<'_> {
     }
 }
 
-/// The credentials and the newest token obtained with them.
-#[derive(Debug, Default)]
-pub(crate) struct Auth {
-    credentials: Option<Credentials>,
-    newest: Mutex<Option<Token>>,
-    /// Held while authenticating: each attempt costs the server a password hash, so that callers
-    /// who need a token at the same time share one.
-    refreshing: sync::Mutex<()>,
-}
-
-impl Auth {
-    pub(crate) fn new(credentials: Option<Credentials>) -> Self {
-        Self { credentials, ..Self::default() }
-    }
-
-    /// The newest token, unless it is the one that was refused.
-    fn usable(&self, refused: Option<&Token>) -> Option<Token> {
-        let newest = lock(&self.newest).clone()?;
-        let refused = refused.is_some_and(|refused| refused.generation >= newest.generation);
-        (!refused).then_some(newest)
-    }
-
-    fn store(&self, value: Option<MetadataValue<Ascii>>) -> Token {
-        let mut newest = lock(&self.newest);
-        let generation = newest.as_ref().map_or(0, |token| token.generation) + 1;
-        newest.insert(Token { generation, value }).clone()
-    }
-}
-
 impl Transport {
     /// Obtains a token now rather than with the first call, if there are credentials.
     pub(crate) async fn check_credentials(&self) -> Result<(), Error> {
@@ -127,56 +132,65 @@ impl Transport {
 
     /// The tokens that a call may use, one after the other.
     pub(super) async fn tokens(&self, deadline: Instant) -> Result<Tokens<'_>, GaveUp> {
-        Ok(Tokens {
-            transport: self,
-            deadline,
-            current: self.token(None, deadline).await?,
-            renewals: MAX_RENEWALS,
-        })
+        let current = self.token(None, deadline).await?;
+        Ok(Tokens { transport: self, deadline, current, renewals: MAX_RENEWALS })
     }
 
     /// A token that is not the refused one; `None` without credentials.
     async fn token(&self, refused: Option<&Token>, deadline: Instant) -> Result<Option<Token>, GaveUp> {
-        let auth = self.auth();
-        let Some(credentials) = &auth.credentials else { return Ok(None) };
-        if let Some(token) = auth.usable(refused) {
-            return Ok(Some(token));
+        match self.auth().usable(refused) {
+            Some(token) if token.should_be_refreshed(Instant::now()) => {
+                Ok(Some(self.refreshed_ahead(token, deadline).await))
+            }
+            Some(token) => Ok(Some(token)),
+            None => self.obtain(refused, deadline).await,
         }
-        let _one_at_a_time = auth.refreshing.lock().await;
-        if let Some(token) = auth.usable(refused) {
-            return Ok(Some(token));
-        }
-        let value = self.authenticate(credentials, deadline).await?;
-        Ok(Some(auth.store(value)))
     }
 
-    /// A fresh token from the server; `None` if it has authentication off.
-    async fn authenticate(
-        &self,
-        credentials: &Credentials,
-        deadline: Instant,
-    ) -> Result<Option<MetadataValue<Ascii>>, GaveUp> {
+    /// One caller obtains the next token, while the others go on with this one; so does the one if
+    /// it fails.
+    async fn refreshed_ahead(&self, token: Token, deadline: Instant) -> Token {
+        let Ok(_one_at_a_time) = self.auth().refreshing.try_lock() else { return token };
+        match self.authenticate(deadline).await {
+            Ok(Some(fresh)) => fresh,
+            _ => token,
+        }
+    }
+
+    async fn obtain(&self, refused: Option<&Token>, deadline: Instant) -> Result<Option<Token>, GaveUp> {
+        let _one_at_a_time = self.auth().refreshing.lock().await;
+        match self.auth().usable(refused) {
+            Some(token) => Ok(Some(token)),
+            None => self.authenticate(deadline).await,
+        }
+    }
+
+    /// A fresh token from the server, to be used from now on; `None` without credentials.
+    async fn authenticate(&self, deadline: Instant) -> Result<Option<Token>, GaveUp> {
+        let Some((credentials, generation)) = self.auth().credentials() else { return Ok(None) };
         let request = AuthenticateRequest {
-            name: credentials.user.clone(),
+            name: credentials.user,
             password: credentials.password.expose().to_owned(),
         };
         let call = Call { rpc: AUTHENTICATE, class: RetryClass::Read, target: Target::Any, deadline };
-        match self.run(&call, request.encode_to_vec().into(), None).await {
-            Ok(answer) => token_value(AuthenticateResponse::decode(answer)).map(Some),
-            Err(gave_up) if gave_up.says("authentication is not enabled") => Ok(None),
-            Err(gave_up) => Err(gave_up),
-        }
+        let value = match self.run(&call, request.encode_to_vec().into(), None).await {
+            Ok(answer) => Some(token_value(AuthenticateResponse::decode(answer))?),
+            Err(gave_up) if gave_up.says("authentication is not enabled") => None,
+            Err(gave_up) => return Err(gave_up),
+        };
+        let token = Token::new(generation, value);
+        self.auth().keep(&token);
+        Ok(Some(token))
     }
 }
 
 fn token_value(
     response: Result<AuthenticateResponse, prost::DecodeError>,
 ) -> Result<MetadataValue<Ascii>, GaveUp> {
-    let response = response.map_err(|error| GaveUp::before_any(Failure::Malformed(error.to_string())))?;
-    let mut value: MetadataValue<Ascii> = response
-        .token
-        .parse()
-        .map_err(|_| GaveUp::before_any(Failure::Malformed("the token is no header value".into())))?;
+    let malformed = |what: String| GaveUp::before_any(Failure::Malformed(what));
+    let response = response.map_err(|error| malformed(error.to_string()))?;
+    let value = response.token.parse::<MetadataValue<Ascii>>();
+    let mut value = value.map_err(|_| malformed("the token is no header value".into()))?;
     value.set_sensitive(true);
     Ok(value)
 }

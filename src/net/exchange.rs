@@ -9,11 +9,11 @@ use tokio::time::timeout_at;
 use tonic::client::Grpc;
 use tonic::{Request, Streaming};
 
-use super::auth::Token;
 use super::codec::{RawCodec, Rpc};
 use super::connection::{Connection, Link};
 use super::failure::Failure;
 use super::status::{self, Remedy};
+use super::token::Token;
 use crate::pb::etcdserverpb::RangeRequest;
 
 const PROBE: Rpc = Rpc::new("/etcdserverpb.KV/Range");

@@ -19,6 +19,7 @@ mod roster;
 mod status;
 #[cfg(feature = "tls")]
 mod tls;
+mod token;
 mod transport;
 
 pub(crate) use answers::Answers;

@@ -87,6 +87,8 @@ const TEXTS: &[(&str, ErrorKind, Remedy)] = &[
     ("invalid auth token", Auth, Reauthenticate),
     ("invalid auth management", Rejected, Final),
     ("revision of auth store is old", Auth, Reauthenticate),
+    // What early 3.5 servers answer to writes in the same case, as `Unknown`.
+    ("revision in header is old", Auth, Reauthenticate),
     ("token signing attempted with verify-only key", Rejected, Final),
     // The state of the cluster.
     ("no leader", Unavailable, TryElsewhere),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::future::{Either, select};
 
 use super::answers::Answers;
-use super::auth::{Auth, Credentials, Token};
+use super::auth::{Auth, Credentials};
 use super::codec::Rpc;
 use super::connection::Connection;
 use super::failure::Failure;
@@ -14,6 +14,7 @@ use super::gave_up::GaveUp;
 use super::retry::{Next, RetryClass, Trial};
 use super::roster::{Roster, Seat};
 use super::status::Remedy;
+use super::token::Token;
 use crate::error::{ErrorKind, Result};
 use crate::util::{lock, random_fraction};
 
@@ -57,7 +58,7 @@ impl Transport {
         Arc::clone(&lock(&self.roster))
     }
 
-    pub(super) fn auth(&self) -> &Auth {
+    pub(crate) fn auth(&self) -> &Auth {
         &self.auth
     }
 

@@ -211,18 +211,6 @@ async fn credentials_are_ignored_while_authentication_is_off_and_used_once_it_is
 }
 
 #[tokio::test]
-async fn an_expired_token_is_replaced_without_an_error() {
-    let server = Server::builder().flag("--auth-token-ttl", "1").start().await;
-    server.enable_auth("secret").await;
-    let client = builder(server.endpoint()).credentials(Credentials::new("root", "secret"));
-    let client = client.connect().await.unwrap();
-    for _ in 0..3 {
-        tokio::time::sleep(Duration::from_millis(2200)).await;
-        client.put("k", "v").await.unwrap();
-    }
-}
-
-#[tokio::test]
 async fn a_dead_member_costs_no_error() {
     let mut cluster = Cluster::start(3).await;
     let client = Client::connect(cluster.endpoints()).await.unwrap();

@@ -15,6 +15,7 @@ mod matrix;
 mod restore;
 mod scan;
 mod snapshot;
+mod tokens;
 
 use etcd_ark::Client;
 use support::Server;

@@ -1,0 +1,128 @@
+//! Tokens: no caller ever hears of one that ran out, and the server is asked for few.
+
+use std::path::Path;
+use std::time::Duration;
+
+use etcd_ark::{Client, Credentials, ErrorKind};
+use rcgen::KeyPair;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::support::{Builder, Server};
+
+const CALLERS: usize = 16;
+
+async fn root_client(server: &Server) -> Client {
+    let builder = Client::builder([server.endpoint()]).unwrap();
+    builder.credentials(Credentials::new("root", "secret")).connect().await.unwrap()
+}
+
+/// How many tokens the server has handed out, by its own count.
+async fn authentications(server: &Server) -> u64 {
+    let mut web = TcpStream::connect(("127.0.0.1", server.port())).await.unwrap();
+    web.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut page = String::new();
+    web.read_to_string(&mut page).await.unwrap();
+    let counts = page.lines().filter(|line| {
+        line.starts_with("grpc_server_handled_total{grpc_code=\"OK\"") && line.contains("\"Authenticate\"")
+    });
+    counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+}
+
+/// Sixteen callers at once, none of whom may see an error; how many tokens they took.
+async fn call_at_once(server: &Server, client: &Client) -> u64 {
+    let before = authentications(server).await;
+    let mut callers = JoinSet::new();
+    for number in 0..CALLERS {
+        let client = client.clone();
+        callers.spawn(async move { client.put(format!("k{number}"), "v").await.unwrap() });
+    }
+    callers.join_all().await;
+    authentications(server).await - before
+}
+
+/// Options for tokens that are JWTs and live this long.
+fn jwt(folder: &Path, ttl: &str) -> Builder {
+    let key = KeyPair::generate().unwrap();
+    let (public, private) = (folder.join("jwt.pub"), folder.join("jwt.key"));
+    std::fs::write(&public, key.public_key_pem()).unwrap();
+    std::fs::write(&private, key.serialize_pem()).unwrap();
+    let token = format!(
+        "jwt,pub-key={},priv-key={},sign-method=ES256,ttl={ttl}",
+        public.display(),
+        private.display()
+    );
+    Server::builder().flag("--auth-token", &token)
+}
+
+#[tokio::test]
+async fn an_expired_simple_token_is_replaced_once_for_all_callers() {
+    let server = Server::builder().flag("--auth-token-ttl", "1").start().await;
+    server.enable_auth("secret").await;
+    let client = root_client(&server).await;
+    for _ in 0..3 {
+        sleep(Duration::from_millis(2200)).await;
+        assert_eq!(call_at_once(&server, &client).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_a_restarted_server_has_forgotten_is_replaced_once() {
+    let mut server = Server::start().await;
+    server.enable_auth("secret").await;
+    let client = root_client(&server).await;
+    server.restart().await;
+    assert!(call_at_once(&server, &client).await <= 1);
+}
+
+#[tokio::test]
+async fn a_jwt_is_replaced_before_it_expires_and_when_users_change() {
+    let folder = TempDir::new().unwrap();
+    let server = jwt(folder.path(), "4s").start().await;
+    server.enable_auth("secret").await;
+    let client = root_client(&server).await;
+    let mut taken = 0;
+    for _ in 0..4 {
+        sleep(Duration::from_secs(1)).await;
+        taken += call_at_once(&server, &client).await;
+    }
+    assert!((1..=2).contains(&taken), "{taken} tokens in 4 s");
+
+    server.add_user("another", "pass", &[]).await;
+    assert_eq!(call_at_once(&server, &client).await, 1, "every older token is void");
+}
+
+#[tokio::test]
+async fn a_jwt_of_a_second_is_no_trouble() {
+    let folder = TempDir::new().unwrap();
+    let server = jwt(folder.path(), "1s").start().await;
+    server.enable_auth("secret").await;
+    let client = root_client(&server).await;
+    for _ in 0..30 {
+        sleep(Duration::from_millis(100)).await;
+        client.put("k", "v").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_changed_password_is_one_error_a_call_and_new_credentials_cure_it() {
+    let server = Server::start().await;
+    server.enable_auth("secret").await;
+    server.add_user("app", "old", &[(crate::support::Permission::ReadWrite, "")]).await;
+    let builder = Client::builder([server.endpoint()]).unwrap();
+    let client = builder.credentials(Credentials::new("app", "old")).connect().await.unwrap();
+    client.put("k", "v").await.unwrap();
+    server.etcdctl(&["user", "delete", "app"]).await;
+    server.add_user("app2", "new", &[(crate::support::Permission::ReadWrite, "")]).await;
+
+    let error = client.put("k", "v").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Auth, "{error}");
+    assert!(!error.may_have_applied() && error.attempts() <= 2, "{error}");
+    client.set_credentials(Credentials::new("app2", "new"));
+    client.put("k", "v").await.unwrap();
+    client.set_credentials(None);
+    assert_eq!(client.put("k", "v").await.unwrap_err().kind(), ErrorKind::Auth);
+}
