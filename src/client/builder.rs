@@ -2,10 +2,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Client;
-use crate::error::{Error, ErrorKind, Result};
+use super::endpoints::sync_for_ever;
+use crate::error::Result;
 #[cfg(feature = "tls")]
 use crate::net::TlsConfig;
-use crate::net::{Connection, Credentials, Dialer, Endpoint, Transport, Windows};
+use crate::net::{Credentials, Dialer, Endpoint, Limits, Transport};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,6 +23,7 @@ pub struct ClientBuilder {
     connect_timeout: Duration,
     request_timeout: Duration,
     max_response_bytes: usize,
+    sync_interval: Option<Duration>,
 }
 
 impl ClientBuilder {
@@ -34,6 +36,7 @@ impl ClientBuilder {
             connect_timeout: CONNECT_TIMEOUT,
             request_timeout: REQUEST_TIMEOUT,
             max_response_bytes: MAX_RESPONSE_BYTES,
+            sync_interval: None,
         }
     }
 
@@ -70,6 +73,14 @@ impl ClientBuilder {
         Self { max_response_bytes: bytes, ..self }
     }
 
+    /// Takes the endpoints from the cluster's member list this often, beginning one interval after
+    /// connecting; see [`Client::sync_endpoints`]. Default: never. Failures are passed over: the
+    /// endpoints then stay as they are.
+    #[must_use]
+    pub fn sync_interval(self, interval: Duration) -> Self {
+        Self { sync_interval: Some(interval), ..self }
+    }
+
     /// Connects: at least one member has answered when this returns, and with credentials a token
     /// was obtained.
     ///
@@ -93,31 +104,23 @@ impl ClientBuilder {
     ///
     /// [`ErrorKind::Config`] if something given can't work.
     pub fn connect_lazy(self) -> Result<Client> {
-        if self.endpoints.is_empty() {
-            return Err(Error::new(
-                ErrorKind::Config,
-                "no endpoint given; give at least one, such as localhost:2379",
-            ));
+        let dialer = self.dialer();
+        let limits =
+            Limits { request_timeout: self.request_timeout, max_response_bytes: self.max_response_bytes };
+        let transport = Arc::new(Transport::new(self.endpoints, dialer, self.credentials, limits)?);
+        if let Some(interval) = self.sync_interval {
+            tokio::spawn(sync_for_ever(Arc::downgrade(&transport), interval));
         }
-        let dialer = self.dialer()?;
-        let connect = |endpoint| {
-            Connection::new(endpoint, Arc::clone(&dialer), Windows::SHARED, self.max_response_bytes)
-                .map(Arc::new)
-                .map_err(|error| {
-                    Error::new(ErrorKind::Config, "an endpoint can't be used").with_source(error)
-                })
-        };
-        let connections = self.endpoints.into_iter().map(connect).collect::<Result<_>>()?;
-        Ok(Client::new(Transport::new(connections, self.credentials, self.request_timeout)))
+        Ok(Client::new(transport))
     }
 
     #[cfg(feature = "tls")]
-    fn dialer(&self) -> Result<Arc<Dialer>> {
-        Dialer::new(&self.endpoints, self.tls.as_ref(), self.connect_timeout)
+    fn dialer(&self) -> Dialer {
+        Dialer::new(self.connect_timeout, self.tls.clone())
     }
 
     #[cfg(not(feature = "tls"))]
-    fn dialer(&self) -> Result<Arc<Dialer>> {
-        Dialer::new(&self.endpoints, self.connect_timeout)
+    fn dialer(&self) -> Dialer {
+        Dialer::new(self.connect_timeout)
     }
 }

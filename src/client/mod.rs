@@ -4,6 +4,7 @@
 
 mod builder;
 mod cluster;
+mod endpoints;
 mod kv;
 mod lease;
 mod member;
@@ -72,7 +73,8 @@ impl Client {
         Self::builder(endpoints)?.connect().await
     }
 
-    /// Begins the configuration of a client for the cluster with these endpoints.
+    /// Begins the configuration of a client for the cluster with these endpoints; each may be a list with
+    /// commas.
     ///
     /// # Errors
     ///
@@ -82,12 +84,11 @@ impl Client {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        let parsed = endpoints.into_iter().map(|text| text.as_ref().parse());
-        Ok(ClientBuilder::new(parsed.collect::<Result<_>>()?))
+        Ok(ClientBuilder::new(endpoints::parse_endpoints(endpoints)?))
     }
 
-    fn new(transport: Transport) -> Self {
-        Self { transport: Arc::new(transport) }
+    fn new(transport: Arc<Transport>) -> Self {
+        Self { transport }
     }
 
     /// Reads one key; `None` if there is none. Linearizable.

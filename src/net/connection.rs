@@ -19,6 +19,7 @@ use tower_service::Service;
 use super::dialer::Dialer;
 use super::endpoint::Endpoint;
 use super::failure::{Failure, chain};
+use crate::error::{Error, ErrorKind, Result};
 use crate::util::lock;
 
 /// A ping this often while a request is under way. etcd closes connections that ping more often
@@ -60,19 +61,23 @@ pub(crate) struct Connection {
 pub(super) type Pulse = Option<(Instant, bool)>;
 
 impl Connection {
-    pub(crate) fn new(
-        endpoint: Endpoint,
-        dialer: Arc<Dialer>,
-        windows: Windows,
-        max_response_bytes: usize,
-    ) -> Result<Self, http::Error> {
-        let origin = Origin::new(&endpoint, dialer.encrypts(&endpoint))?;
+    /// Fails for an endpoint that can't be dialled as it is configured.
+    pub(super) fn new(endpoint: Endpoint, dialer: &Arc<Dialer>, max_response_bytes: usize) -> Result<Self> {
+        dialer.prepare(&endpoint)?;
+        let origin = Origin::new(&endpoint, dialer.encrypts(&endpoint)).map_err(|error| {
+            Error::new(ErrorKind::Config, format!("endpoint {endpoint} can't be used")).with_source(error)
+        })?;
+        let dialer = Arc::clone(dialer);
         let (link, pulse) = (Mutex::default(), sync::Mutex::default());
-        Ok(Self { endpoint, origin, dialer, windows, max_response_bytes, link, pulse })
+        Ok(Self { endpoint, origin, dialer, windows: Windows::SHARED, max_response_bytes, link, pulse })
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.origin.scheme == Scheme::HTTPS
     }
 
     /// The largest message to take from the member.

@@ -1,6 +1,7 @@
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+#[cfg(feature = "tls")]
+use std::sync::OnceLock;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,52 +16,61 @@ use super::failure::{Failure, chain};
 use super::tls::{TlsConfig, TlsDialer};
 use crate::error::Result;
 
-/// Opens sockets to endpoints: TCP, and TLS on top where the endpoint asks for it.
-#[derive(Clone, Debug)]
+/// Opens sockets to endpoints: TCP or unix, and TLS on top where the endpoint asks for it.
+#[derive(Debug)]
 pub(crate) struct Dialer {
     connect_timeout: Duration,
     #[cfg(feature = "tls")]
-    tls: Option<Arc<TlsDialer>>,
+    tls: Tls,
+}
+
+/// TLS as configured, set up when the first endpoint needs it.
+#[cfg(feature = "tls")]
+#[derive(Debug)]
+struct Tls {
+    config: Option<TlsConfig>,
+    dialer: OnceLock<TlsDialer>,
 }
 
 impl Dialer {
-    /// A dialer for these endpoints; reads the TLS configuration once, so that a bad certificate
-    /// is named at the start.
     #[cfg(feature = "tls")]
-    pub(crate) fn new(
-        endpoints: &[Endpoint],
-        tls: Option<&TlsConfig>,
-        connect_timeout: Duration,
-    ) -> Result<Arc<Self>> {
-        let demanded = endpoints.iter().any(|endpoint| endpoint.security() == Security::Tls);
-        let tls = match (tls, demanded) {
-            (Some(config), _) => Some(TlsDialer::new(config)?),
-            (None, true) => Some(TlsDialer::new(&TlsConfig::new())?),
-            (None, false) => None,
-        };
-        Ok(Arc::new(Self { connect_timeout, tls: tls.map(Arc::new) }))
+    pub(crate) fn new(connect_timeout: Duration, config: Option<TlsConfig>) -> Self {
+        Self { connect_timeout, tls: Tls { config, dialer: OnceLock::new() } }
     }
 
-    /// A dialer for these endpoints, none of which may ask for TLS.
     #[cfg(not(feature = "tls"))]
-    pub(crate) fn new(endpoints: &[Endpoint], connect_timeout: Duration) -> Result<Arc<Self>> {
-        use crate::error::{Error, ErrorKind};
-        match endpoints.iter().find(|endpoint| endpoint.security() == Security::Tls) {
-            Some(endpoint) => Err(Error::new(
-                ErrorKind::Config,
-                format!("endpoint {endpoint} needs the crate's feature \"tls\", which is off"),
-            )),
-            None => Ok(Arc::new(Self { connect_timeout })),
+    pub(crate) fn new(connect_timeout: Duration) -> Self {
+        Self { connect_timeout }
+    }
+
+    /// Sets up what dialling the endpoint takes, so that a bad certificate is named at the start.
+    #[cfg(feature = "tls")]
+    pub(super) fn prepare(&self, endpoint: &Endpoint) -> Result<()> {
+        if self.encrypts(endpoint) && self.tls.dialer.get().is_none() {
+            let dialer = TlsDialer::new(self.tls.config.as_ref().unwrap_or(&TlsConfig::new()))?;
+            // Another thread may have been quicker, with the same configuration.
+            let _ = self.tls.dialer.set(dialer);
         }
+        Ok(())
+    }
+
+    #[cfg(not(feature = "tls"))]
+    pub(super) fn prepare(&self, endpoint: &Endpoint) -> Result<()> {
+        use crate::error::{Error, ErrorKind};
+        if self.encrypts(endpoint) {
+            let message = format!("endpoint {endpoint} needs the crate's feature \"tls\", which is off");
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        Ok(())
     }
 
     /// Whether a connection to the endpoint is encrypted.
-    pub(crate) fn encrypts(&self, endpoint: &Endpoint) -> bool {
+    pub(super) fn encrypts(&self, endpoint: &Endpoint) -> bool {
         match endpoint.security() {
             Security::Plaintext => false,
             Security::Tls => true,
             #[cfg(feature = "tls")]
-            Security::AsConfigured => self.tls.is_some(),
+            Security::AsConfigured => self.tls.config.is_some(),
             #[cfg(not(feature = "tls"))]
             Security::AsConfigured => false,
         }
@@ -80,7 +90,7 @@ impl Dialer {
     async fn open(&self, endpoint: &Endpoint) -> Result<Socket, Failure> {
         let socket = connect(endpoint.address()).await.map_err(|error| Failure::Dial(chain(&error)))?;
         #[cfg(feature = "tls")]
-        if let (true, Some(tls)) = (self.encrypts(endpoint), &self.tls) {
+        if let (true, Some(tls)) = (self.encrypts(endpoint), self.tls.dialer.get()) {
             return Ok(Socket(Box::new(tls.handshake(endpoint.server_name(), socket).await?)));
         }
         Ok(socket)

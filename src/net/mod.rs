@@ -31,4 +31,4 @@ pub use endpoint::Endpoint;
 pub(crate) use retry::RetryClass;
 #[cfg(feature = "tls")]
 pub use tls::TlsConfig;
-pub(crate) use transport::{Call, Target, Transport};
+pub(crate) use transport::{Call, Limits, Target, Transport};

@@ -1,11 +1,17 @@
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use super::connection::Connection;
+use super::dialer::Dialer;
+use super::endpoint::Endpoint;
 use super::picker::Picker;
+use crate::error::{Error, ErrorKind, Result};
 use crate::util::{lock, random_fraction, random_u64};
 
 /// How long a member may be silent before it is asked whether it is well.
@@ -24,11 +30,35 @@ pub(crate) struct Roster {
 }
 
 impl Roster {
-    /// `connections` is not empty.
-    pub(super) fn new(connections: Vec<Arc<Connection>>) -> Arc<Self> {
+    /// The members at these endpoints, each once; `known` connections are taken over. Fails if there
+    /// are none, or for one that can't be dialled.
+    pub(super) fn of(
+        mut endpoints: Vec<Endpoint>,
+        known: &[Arc<Connection>],
+        dialer: &Arc<Dialer>,
+        max_response_bytes: usize,
+    ) -> Result<Arc<Self>> {
+        let mut seen = HashSet::new();
+        endpoints.retain(|endpoint| seen.insert(endpoint.clone()));
+        if endpoints.is_empty() {
+            let message = "no endpoint given; give at least one, such as localhost:2379";
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        let connection = |endpoint: Endpoint| match known.iter().find(|known| *known.endpoint() == endpoint) {
+            Some(known) => Ok(Arc::clone(known)),
+            None => Connection::new(endpoint, dialer, max_response_bytes).map(Arc::new),
+        };
+        let connections: Vec<_> = endpoints.into_iter().map(connection).collect::<Result<_>>()?;
         let first = usize::try_from(random_u64() >> 33).unwrap_or_default();
         let picker = Mutex::new(Picker::new(connections.len(), first));
-        Arc::new(Self { connections, picker, readmitted: Notify::new() })
+        Ok(Arc::new(Self { connections, picker, readmitted: Notify::new() }))
+    }
+
+    /// Whether any member answers and reaches a majority.
+    pub(super) async fn has_well_member(&self) -> bool {
+        let asked: FuturesUnordered<_> =
+            self.connections.iter().map(|connection| connection.is_well()).collect();
+        asked.any(|well| async move { well }).await
     }
 
     pub(crate) fn connections(&self) -> &[Arc<Connection>] {

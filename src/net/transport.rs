@@ -9,6 +9,8 @@ use super::answers::Answers;
 use super::auth::{Auth, Credentials};
 use super::codec::Rpc;
 use super::connection::Connection;
+use super::dialer::Dialer;
+use super::endpoint::Endpoint;
 use super::failure::Failure;
 use super::gave_up::GaveUp;
 use super::retry::{Next, RetryClass, Trial};
@@ -41,17 +43,57 @@ pub(crate) enum Target {
 pub(crate) struct Transport {
     roster: Mutex<Arc<Roster>>,
     auth: Auth,
-    request_timeout: Duration,
+    dialer: Arc<Dialer>,
+    limits: Limits,
+}
+
+/// What a call may cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// A whole call, all attempts together, if its caller has no other wish.
+    pub(crate) request_timeout: Duration,
+    /// One message from the server.
+    pub(crate) max_response_bytes: usize,
 }
 
 impl Transport {
-    /// `connections` is not empty.
+    /// Fails if there are no endpoints, or for one that can't be dialled.
     pub(crate) fn new(
-        connections: Vec<Arc<Connection>>,
+        endpoints: Vec<Endpoint>,
+        dialer: Dialer,
         credentials: Option<Credentials>,
-        request_timeout: Duration,
-    ) -> Self {
-        Self { roster: Mutex::new(Roster::new(connections)), auth: Auth::new(credentials), request_timeout }
+        limits: Limits,
+    ) -> Result<Self> {
+        let dialer = Arc::new(dialer);
+        let roster = Mutex::new(Roster::of(endpoints, &[], &dialer, limits.max_response_bytes)?);
+        Ok(Self { roster, auth: Auth::new(credentials), dialer, limits })
+    }
+
+    /// Spreads requests over these members from now on. Connections to endpoints that stay are kept;
+    /// calls under way go on over the old ones.
+    pub(crate) fn set_endpoints(&self, endpoints: Vec<Endpoint>) -> Result<()> {
+        let roster = self.candidate(endpoints)?;
+        *lock(&self.roster) = roster;
+        Ok(())
+    }
+
+    /// As [`Transport::set_endpoints`], if at least one of the members is well.
+    pub(crate) async fn set_endpoints_if_well(&self, endpoints: Vec<Endpoint>) -> Result<bool> {
+        let roster = self.candidate(endpoints)?;
+        let well = roster.has_well_member().await;
+        if well {
+            *lock(&self.roster) = roster;
+        }
+        Ok(well)
+    }
+
+    fn candidate(&self, endpoints: Vec<Endpoint>) -> Result<Arc<Roster>> {
+        Roster::of(endpoints, self.roster().connections(), &self.dialer, self.limits.max_response_bytes)
+    }
+
+    /// Whether nothing goes over the wire unencrypted.
+    pub(crate) fn encrypts_everything(&self) -> bool {
+        self.roster().connections().iter().all(|connection| connection.is_encrypted())
     }
 
     pub(crate) fn roster(&self) -> Arc<Roster> {
@@ -62,9 +104,8 @@ impl Transport {
         &self.auth
     }
 
-    /// How long a whole call may take, all attempts together, if its caller has no other wish.
     pub(crate) fn request_timeout(&self) -> Duration {
-        self.request_timeout
+        self.limits.request_timeout
     }
 
     /// Sends a message and returns the answer's, trying again as the call's class allows.

@@ -9,6 +9,7 @@ mod backup;
 mod connect;
 mod consistency;
 mod damage;
+mod endpoints;
 mod failover;
 mod kv;
 mod matrix;

@@ -1,0 +1,91 @@
+//! Endpoints that change while the client lives.
+
+use std::time::Duration;
+
+use etcd_ark::{Client, ErrorKind, TlsConfig};
+use tokio::time::{sleep, timeout};
+
+use crate::client_of;
+use crate::support::{Cluster, Server, Tls};
+
+fn shown(client: &Client) -> Vec<String> {
+    let mut shown: Vec<_> = client.endpoints().iter().map(ToString::to_string).collect();
+    shown.sort();
+    shown
+}
+
+fn sorted(mut endpoints: Vec<String>) -> Vec<String> {
+    endpoints.sort();
+    endpoints
+}
+
+#[tokio::test]
+async fn one_endpoint_is_enough_to_learn_all() {
+    let mut cluster = Cluster::start(3).await;
+    let client = client_of(cluster.member(0)).await;
+    client.sync_endpoints().await.unwrap();
+    assert_eq!(shown(&client), sorted(cluster.endpoints()));
+    cluster.member_mut(0).kill();
+    client.get("k").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_syncs_follows_the_member_list() {
+    let cluster = Cluster::start(3).await;
+    let builder = Client::builder([cluster.member(0).endpoint()]).unwrap();
+    let client = builder.sync_interval(Duration::from_millis(100)).connect().await.unwrap();
+    let synced = async {
+        while client.endpoints().len() < 3 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), synced).await.expect("the other members are found");
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_changes_nothing() {
+    let tls = Tls::new();
+    // It advertises an address at which nobody listens.
+    let server = Server::builder().flag("--advertise-client-urls", "http://127.0.0.1:1").start().await;
+    let client = client_of(&server).await;
+    let error = client.sync_endpoints().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(error.to_string().contains("http://127.0.0.1:1"), "{error}");
+    client.put("k", "v").await.unwrap();
+
+    // It advertises plaintext to a client that came by TLS.
+    let plain = "http://127.0.0.1:2379";
+    let server = Server::builder().tls(&tls).flag("--advertise-client-urls", plain).start().await;
+    let config = TlsConfig::new().ca_file(tls.ca());
+    let client = Client::builder([server.endpoint()]).unwrap().tls(config).connect().await.unwrap();
+    assert_eq!(client.sync_endpoints().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(shown(&client), [server.endpoint()]);
+
+    for none in [client.set_endpoints(Vec::<String>::new()), client.set_endpoints(["ftp://a"])] {
+        assert_eq!(none.unwrap_err().kind(), ErrorKind::Config);
+    }
+    client.put("k", "v").await.unwrap();
+}
+
+#[tokio::test]
+async fn requests_go_to_the_endpoints_that_were_set_last() {
+    let (one, other) = (Server::start().await, Server::start().await);
+    let client = client_of(&one).await;
+    client.put("k", "one").await.unwrap();
+    client.set_endpoints([other.endpoint(), other.endpoint()]).unwrap();
+    assert_eq!(shown(&client), [other.endpoint()], "each once");
+    assert_eq!(client.get("k").await.unwrap(), None);
+    client.set_endpoints([format!("{},{}", one.endpoint(), one.endpoint())]).unwrap();
+    assert_eq!(client.get("k").await.unwrap().unwrap().value, "one");
+}
+
+#[tokio::test]
+async fn http_and_https_are_each_what_they_say() {
+    let tls = Tls::new();
+    let (plain, encrypted) = (Server::start().await, Server::builder().tls(&tls).start().await);
+    let builder = Client::builder([plain.endpoint(), encrypted.endpoint()]).unwrap();
+    let client = builder.tls(TlsConfig::new().ca_file(tls.ca())).connect().await.unwrap();
+    for member in client.members() {
+        member.status().await.unwrap();
+    }
+}
