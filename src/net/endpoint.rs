@@ -65,6 +65,7 @@ impl Endpoint {
 
     /// The name to expect in the server's certificate: the host without the brackets that a URL puts
     /// around an IPv6 address.
+    #[cfg(feature = "tls")]
     pub(crate) fn server_name(&self) -> &str {
         match &self.address {
             Address::Tcp { host, .. } => bare_host(host),
@@ -182,6 +183,7 @@ mod tests {
         assert_eq!(shown("unixs://etcd:2379"), "unixs://etcd:2379");
     }
 
+    #[cfg(feature = "tls")]
     #[test]
     fn an_ipv6_host_is_dialled_without_brackets() {
         assert_eq!("[::1]:1".parse::<Endpoint>().unwrap().server_name(), "::1");
