@@ -147,7 +147,8 @@ class Reader:
         self.source = source
         self.offset = 0  # where the frame at hand begins
         self.stage, self.writer = 0, ""  # type of the last critical frame; the header's writer
-        self.entries, self.leaves = [], []  # the index that should come
+        # The index that should come. A reader with little memory would keep a hash of it, not the whole.
+        self.entries, self.leaves = [], []
         self.indexed = 0  # blocks that leaves have named
         self.records = self.bytes = 0
         self.last_key, self.last_lease = b"", None
@@ -157,6 +158,8 @@ class Reader:
         self.preamble()
         while self.stage != FOOTER:
             self.frame()
+        need(not self.source.read(1), "something follows the footer")
+        emit("footer", self.summary)
 
     def take(self, size):
         data = self.source.read(size)
@@ -185,8 +188,8 @@ class Reader:
         need(not any(reserved), "frame reserved is not zero")
         self.place(kind)
         if kind & 0x80:
-            what = [self.header, self.block, self.leases, self.index_leaf, self.index_root, self.footer][kind - HEADER]
-            what(payload, 12 + size + 32, check)
+            read = [self.header, self.block, self.leases, self.index_leaf, self.index_root, self.footer]
+            read[kind - HEADER](payload, 12 + size + 32, check)
         self.roots[2].update(check)
         self.offset += 12 + size + 32
 
@@ -274,8 +277,7 @@ class Reader:
         counted = [self.root[0], self.records, len(self.entries), self.bytes, self.offset + length, self.root[1]]
         for (name, stated), found in zip(footer.items(), counted + [root.digest() for root in self.roots]):
             need(stated == found, f"{name} in the footer is not what was read")
-        need(not self.source.read(1), "something follows the footer")
-        emit("footer", footer)
+        self.summary = {name: value for name, value in footer.items() if not name.startswith("index_root")}
 
 
 def main(paths):
