@@ -40,6 +40,7 @@
 //! # Features
 //!
 //! - `tls` (default): `https` endpoints, by rustls with ring.
+//! - `discovery`: endpoints from DNS SRV records, [`Discovery`].
 //! - `backup` (default): archives. Without it the client needs no compression or hashing crates.
 
 #[cfg(feature = "backup")]
@@ -63,6 +64,8 @@ pub use client::{
     RevokeLeaseResult, Status, Txn, TxnResult,
 };
 pub use error::{Error, ErrorKind, Result};
+#[cfg(feature = "discovery")]
+pub use net::Discovery;
 #[cfg(feature = "tls")]
 pub use net::TlsConfig;
 pub use net::{Credentials, Endpoint};

@@ -9,6 +9,8 @@ mod auth;
 mod codec;
 mod connection;
 mod dialer;
+#[cfg(feature = "discovery")]
+mod discovery;
 mod endpoint;
 mod exchange;
 mod failure;
@@ -27,6 +29,8 @@ pub use auth::Credentials;
 pub(crate) use codec::Rpc;
 pub(crate) use connection::{Connection, Windows};
 pub(crate) use dialer::Dialer;
+#[cfg(feature = "discovery")]
+pub use discovery::Discovery;
 pub use endpoint::Endpoint;
 pub(crate) use retry::RetryClass;
 #[cfg(feature = "tls")]
