@@ -77,7 +77,9 @@ impl Discovery {
         let plaintext = self.look_up(&resolver, "etcd-client", "http").await?;
         match (plaintext.is_empty(), self.allow_plaintext) {
             (false, true) => Ok(plaintext),
-            (false, false) => Err(self.not_found("there are plaintext endpoints only, which were not allowed")),
+            (false, false) => {
+                Err(self.not_found("there are plaintext endpoints only, which were not allowed"))
+            }
             (true, _) => Err(self.not_found("there are no such records")),
         }
     }
@@ -111,7 +113,10 @@ impl Discovery {
 
     fn not_found(&self, why: &str) -> Error {
         let names = format!("{} and {}", self.name("etcd-client-ssl"), self.name("etcd-client"));
-        Error::new(ErrorKind::NotFound, format!("DNS tells no endpoints of {}: {why}; asked for {names}", self.domain))
+        Error::new(
+            ErrorKind::NotFound,
+            format!("DNS tells no endpoints of {}: {why}; asked for {names}", self.domain),
+        )
     }
 }
 

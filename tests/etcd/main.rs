@@ -9,6 +9,8 @@ mod backup;
 mod connect;
 mod consistency;
 mod damage;
+#[cfg(feature = "discovery")]
+mod discovery;
 mod endpoints;
 mod failover;
 mod kv;
