@@ -1,4 +1,46 @@
 //! An etcd v3 client that survives real clusters, with consistent, verified backup and restore on top.
+//!
+//! # The client
+//!
+//! [`Client`] balances over the members it is given, retries what may be retried, and keeps its
+//! token fresh. Requests are values ([`Get`], [`Put`], [`Delete`], [`Txn`] and so on), sent by
+//! [`Client::send`]; the usual ones have a method of their own. All methods take `&self`, and a
+//! client is cheap to clone.
+//!
+//! ```no_run
+//! use etcd_ark::{Client, Compare, Put, Txn};
+//!
+//! # async fn example() -> etcd_ark::Result<()> {
+//! let client = Client::connect(["http://10.0.0.1:2379", "http://10.0.0.2:2379"]).await?;
+//! client.put("/app/config", "on").await?;
+//!
+//! let claim = Txn::new().when(Compare::absent("/app/owner")).then(Put::new("/app/owner", "me"));
+//! println!("mine: {}", client.send(claim).await?.succeeded);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Client::builder`] sets credentials, TLS and time limits. [`Client::scan`] reads a range of any
+//! size at one revision. [`Client::members`] gives the members one by one, for
+//! [`Member::status`] and [`Member::snapshot`].
+//!
+//! # Errors
+//!
+//! There is one [`Error`]. Its [kind](Error::kind) says what to do about it,
+//! [`is_retryable`](Error::is_retryable) whether time alone may cure it, and
+//! [`may_have_applied`](Error::may_have_applied) whether a write that failed may be there all the same.
+//!
+//! # Backups
+//!
+//! With feature `backup`, which is on by default: [`backup::Backup`] saves a range at one revision,
+//! [`backup::verify`](fn@backup::verify) checks an archive, [`backup::ArchiveFile`] finds single keys in one, and
+//! [`backup::Restore`] writes it, or a part of it, into a live cluster. [`archive`] is the format alone,
+//! without IO.
+//!
+//! # Features
+//!
+//! - `tls` (default): `https` endpoints, by rustls with ring.
+//! - `backup` (default): archives. Without it the client needs no compression or hashing crates.
 
 #[cfg(feature = "backup")]
 pub mod archive;
@@ -29,3 +71,8 @@ pub use store::PendingFile;
 pub use stream::{Scan, ScanPage, ScanStream, SnapshotStream};
 pub use types::{ClusterId, Header, KeyRange, KeyValue, LeaseId, MemberId, Revision};
 pub use util::Escaped;
+
+/// The README's example, so that it compiles.
+#[cfg(all(doctest, feature = "backup"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -37,13 +37,13 @@ fn the_client_alone_is_free_of_compression_stores_and_encryption() {
     {
         assert!(!holds(&client, foreign), "the client alone pulls in {foreign}");
     }
-    assert!(holds(&client, "hyper") && client.len() <= 60, "{} crates: {client:?}", client.len());
+    assert!(holds(&client, "hyper") && client.len() <= 65, "{} crates: {client:?}", client.len());
 }
 
 #[test]
 fn nothing_needs_openssl_protoc_or_another_etcd_client() {
     let all = crates(&["--all-features"]);
-    for foreign in ["openssl", "native-tls", "aws-lc-rs", "aws-lc-sys", "etcd-client", "tonic-build"] {
+    for foreign in ["openssl-sys", "native-tls", "aws-lc-rs", "aws-lc-sys", "etcd-client", "tonic-build"] {
         assert!(!holds(&all, foreign), "the crate pulls in {foreign}");
     }
     assert!(holds(&all, "zstd") && holds(&all, "rustls"));

@@ -11,7 +11,8 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
+use tokio::time::timeout;
 use tonic::body::Body;
 use tower_service::Service;
 
@@ -25,6 +26,9 @@ use crate::util::lock;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a ping may stay unanswered before the connection counts as lost.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a closed connection may take to tell why.
+const END_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// HTTP/2 flow-control windows: how many bytes a member may send before we have read them.
 #[derive(Clone, Copy, Debug)]
@@ -115,9 +119,14 @@ impl Connection {
             .handshake(socket)
             .await
             .map_err(|error| Failure::Dial(chain(&error)))?;
-        // The driver ends with the connection; its error reaches the requests that it breaks.
-        tokio::spawn(driver);
-        Ok(Link { sender, origin: self.origin.clone(), answered: Arc::default() })
+        let (tell, end) = watch::channel(None);
+        tokio::spawn(async move {
+            let cause =
+                driver.await.err().map_or_else(|| "closed by the peer".to_owned(), |error| chain(&error));
+            // Nobody may be left who wants to know.
+            let _ = tell.send(Some(cause));
+        });
+        Ok(Link { sender, origin: self.origin.clone(), answered: Arc::default(), end })
     }
 }
 
@@ -156,40 +165,53 @@ pub(crate) struct Link {
     origin: Origin,
     /// Whether the peer has ever answered in HTTP/2: connecting alone does not show that.
     answered: Arc<AtomicBool>,
+    /// Why the connection ended, once it has.
+    end: watch::Receiver<Option<String>>,
 }
 
 impl Link {
     async fn send(mut self, mut request: Request<Body>) -> Result<Response<Incoming>, Failure> {
         let uri = self.origin.complete(request.uri().clone());
         *request.uri_mut() = uri.map_err(|error| Failure::NotSent(chain(&error)))?;
-        self.sender.ready().await.map_err(|error| Failure::NotSent(self.explain(&error)))?;
-        match self.sender.try_send_request(request).await {
+        if let Err(error) = self.sender.ready().await {
+            return Err(Failure::NotSent(self.explain(&error).await));
+        }
+        let mut lost = match self.sender.try_send_request(request).await {
             Ok(response) => {
                 self.answered.store(true, Ordering::Relaxed);
-                Ok(response)
+                return Ok(response);
             }
-            Err(mut lost) => {
-                let cause = self.explain(lost.error());
-                // hyper gives the request back if it never went onto the wire.
-                Err(if lost.take_message().is_some() {
-                    Failure::NotSent(cause)
-                } else {
-                    Failure::Lost(cause)
-                })
-            }
-        }
+            Err(lost) => lost,
+        };
+        let cause = self.explain(lost.error()).await;
+        // hyper gives the request back if it never went onto the wire.
+        Err(if lost.take_message().is_some() { Failure::NotSent(cause) } else { Failure::Lost(cause) })
     }
 
     /// The cause, and what it usually means when the peer has never said anything in HTTP/2.
-    fn explain(&self, error: &hyper::Error) -> String {
-        let cause = chain(error);
+    async fn explain(&mut self, error: &hyper::Error) -> String {
+        let cause = self.end_of_connection().await.unwrap_or_else(|| chain(error));
         if self.answered.load(Ordering::Relaxed) {
             return cause;
         }
-        let hint = if self.origin.scheme == Scheme::HTTP { "or does it want https://?" } else { "" };
-        format!("{cause}; the peer never answered in HTTP/2: is this etcd's client port? {hint}")
-            .trim_end()
-            .into()
+        let wish = if self.origin.scheme == Scheme::HTTP {
+            "https://"
+        } else {
+            "a client certificate, or another one"
+        };
+        format!(
+            "{cause}; the peer never answered in HTTP/2: is this etcd's client port? Does it want {wish}?"
+        )
+    }
+
+    /// What ended the connection, such as a server's refusal of our certificate: requests only see
+    /// that it is closed, and see it a moment earlier.
+    async fn end_of_connection(&mut self) -> Option<String> {
+        if !self.sender.is_closed() {
+            return None;
+        }
+        let end = timeout(END_TIMEOUT, self.end.wait_for(Option::is_some)).await.ok()?;
+        end.ok()?.clone()
     }
 }
 

@@ -173,7 +173,8 @@ fn parse_server_name(name: &str) -> Result<ServerName<'static>> {
 
 /// The handshake's error, and what it usually means.
 fn explain(cause: &str) -> String {
-    let advice = if cause.contains("InvalidContentType") || cause.contains("handshake eof") {
+    let not_tls = ["InvalidContentType", "handshake eof", "Connection reset"];
+    let advice = if not_tls.iter().any(|sign| cause.contains(sign)) {
         "; does the server speak TLS here? If not, use http://"
     } else if cause.contains("UnknownIssuer") || cause.contains("BadSignature") {
         "; the server's certificate is not signed by the CA given"

@@ -78,11 +78,6 @@ impl KeyRange {
         }
     }
 
-    /// The first key that the range can hold.
-    pub(crate) fn start(&self) -> &Bytes {
-        &self.start
-    }
-
     /// Whether no key can lie in the range: etcd would refuse it.
     pub(crate) fn is_empty(&self) -> bool {
         match &self.end {
@@ -97,6 +92,25 @@ impl KeyRange {
         Self { start: successor(key), end: self.end.clone() }
     }
 
+    /// etcd's `key` and `range_end`.
+    pub(crate) fn to_wire(&self) -> (Bytes, Bytes) {
+        let end = match &self.end {
+            End::Single => Bytes::new(),
+            End::Before(end) => end.clone(),
+            End::Open => Bytes::from_static(NO_BOUND),
+        };
+        (self.start.clone(), end)
+    }
+}
+
+/// What archives and restores ask of a range.
+#[cfg(feature = "backup")]
+impl KeyRange {
+    /// The first key that the range can hold.
+    pub(crate) fn start(&self) -> &Bytes {
+        &self.start
+    }
+
     /// The keys that lie in both ranges.
     pub(crate) fn intersection(&self, other: &Self) -> Self {
         match (&self.end, &other.end) {
@@ -108,16 +122,6 @@ impl KeyRange {
                 Self { start, end: nearer(ours, theirs).clone() }
             }
         }
-    }
-
-    /// etcd's `key` and `range_end`.
-    pub(crate) fn to_wire(&self) -> (Bytes, Bytes) {
-        let end = match &self.end {
-            End::Single => Bytes::new(),
-            End::Before(end) => end.clone(),
-            End::Open => Bytes::from_static(NO_BOUND),
-        };
-        (self.start.clone(), end)
     }
 
     /// The reverse of [`KeyRange::to_wire`].
@@ -149,6 +153,7 @@ fn successor(key: &[u8]) -> Bytes {
 }
 
 /// The end that comes first; neither is `Single`.
+#[cfg(feature = "backup")]
 fn nearer<'a>(one: &'a End, other: &'a End) -> &'a End {
     match (one, other) {
         (End::Before(a), End::Before(b)) if a <= b => one,

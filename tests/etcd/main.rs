@@ -8,6 +8,7 @@ mod support;
 mod backup;
 mod connect;
 mod consistency;
+mod damage;
 mod kv;
 mod matrix;
 mod restore;

@@ -25,7 +25,10 @@ async fn etcds_own_tool_restores_a_snapshot() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("snapshot.db");
     std::fs::write(&path, &file).unwrap();
-    let restore = Command::new(binaries(server.version()).join("etcdctl"))
+    // Restoring moved out of etcdctl; 3.4 has no other.
+    let tools = binaries(server.version());
+    let tool = ["etcdutl", "etcdctl"].map(|name| tools.join(name)).into_iter().find(|tool| tool.exists());
+    let restore = Command::new(tool.unwrap())
         .env("ETCDCTL_API", "3")
         .args(["snapshot", "restore"])
         .arg(&path)
