@@ -1,11 +1,10 @@
 //! The command line.
 
 use std::env;
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{BoolishValueParser, OsStringValueParser, TypedValueParser};
+use clap::builder::{BoolishValueParser, OsStringValueParser, StringValueParser, TypedValueParser};
 use clap::{Arg, Args as Flags, CommandFactory, FromArgMatches, Id, Parser, Subcommand, ValueEnum};
 use etcd_ark::KeyRange;
 
@@ -234,12 +233,15 @@ pub(crate) enum Target {
 }
 
 fn target() -> impl TypedValueParser<Value = Target> {
-    let parse = |text: OsString| if text == "-" { Target::Stream } else { Target::File(text.into()) };
-    OsStringValueParser::new().map(parse)
+    OsStringValueParser::new().try_map(|text| match text.to_str() {
+        Some("") => Err("the name is empty"),
+        Some("-") => Ok(Target::Stream),
+        _ => Ok(Target::File(text.into())),
+    })
 }
 
 fn duration() -> impl TypedValueParser<Value = Duration> {
-    clap::builder::StringValueParser::new().try_map(|text| crate::duration::parse(&text))
+    StringValueParser::new().try_map(|text| crate::duration::parse(&text))
 }
 
 fn conventions() -> String {
