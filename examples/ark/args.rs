@@ -8,7 +8,7 @@ use clap::builder::{BoolishValueParser, OsStringValueParser, StringValueParser, 
 use clap::{Arg, Args as Flags, CommandFactory, FromArgMatches, Id, Parser, Subcommand, ValueEnum};
 use etcd_ark::KeyRange;
 
-use crate::failure::{Failure, exit_codes};
+use crate::failure::exit_codes;
 use crate::key::{self, Key};
 use crate::output::Format;
 use crate::password::{Secret, User};
@@ -79,7 +79,9 @@ pub(crate) struct Connection {
     #[arg(long, global = true, env = "ETCDCTL_DIAL_TIMEOUT", value_name = "DURATION", default_value = "2s")]
     #[arg(value_parser = duration())]
     pub(crate) dial_timeout: Duration,
-    /// How long one request may take, with all its attempts. A whole backup or restore may take longer.
+    /// How long one request may take, all attempts together.
+    ///
+    /// The pages of a backup and the batches of a restore have 30 s each in any case.
     #[arg(
         long,
         global = true,
@@ -105,6 +107,9 @@ pub(crate) enum Command {
     /// List an archive's keys.
     Ls(Ls),
     /// Show one key of an archive.
+    ///
+    /// The value goes to standard output as it is; on a terminal, what could steer the terminal is escaped and a
+    /// line end added. With -w json all about the key is shown.
     Get(Get),
     /// Write an archive's keys to the cluster.
     ///
@@ -149,10 +154,6 @@ pub(crate) struct Ls {
     pub(crate) keys: Prefix,
 }
 
-/// Show one key of an archive.
-///
-/// The value goes to standard output as it is; on a terminal, what could steer the terminal is escaped and a line
-/// end added. With -w json all about the key is shown.
 #[derive(Debug, Flags)]
 pub(crate) struct Get {
     /// The archive.
@@ -255,10 +256,10 @@ const JSON: &str = "With -w json a command prints one object, `ls` one a line. C
 impl Args {
     /// Reads the command line and the environment; ends the process where that is all there is to do: a help, a
     /// version, a line that can't be understood.
-    pub(crate) fn from_command_line() -> Result<Self, Failure> {
+    pub(crate) fn from_command_line() -> Self {
         let mut command = command();
         let mut matches = command.get_matches_mut();
-        Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command).exit())
+        Self::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.format(&mut command).exit())
     }
 }
 

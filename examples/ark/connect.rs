@@ -1,6 +1,6 @@
 //! From flags to a client.
 
-use etcd_ark::{Client, ClientBuilder, TlsConfig};
+use etcd_ark::{Client, ClientBuilder, ErrorKind, TlsConfig};
 
 use crate::args::Connection;
 use crate::failure::Failure;
@@ -8,8 +8,13 @@ use crate::password;
 
 /// A client of the cluster that the flags name; a member has answered, and the password was right.
 pub(crate) async fn connect(flags: &Connection) -> Result<Client, Failure> {
-    Ok(builder(flags)?.connect().await?)
+    builder(flags)?.connect().await.map_err(|error| match error.kind() {
+        ErrorKind::Unavailable => Failure::from(error).help(UNREACHABLE),
+        _ => error.into(),
+    })
 }
+
+const UNREACHABLE: &str = "check --endpoints, and --cacert, --cert and --key if the servers use TLS";
 
 fn builder(flags: &Connection) -> Result<ClientBuilder, Failure> {
     let builder = Client::builder(&flags.endpoints)?

@@ -142,9 +142,6 @@ impl From<Error> for Failure {
 fn advice(error: &Error) -> Option<&'static str> {
     match error.kind() {
         ErrorKind::Auth => Some("give --user NAME, and the password by --password-file or when asked"),
-        ErrorKind::Unavailable => {
-            Some("check --endpoints, and --cacert, --cert and --key if the servers use TLS")
-        }
         ErrorKind::Deadline => Some("try again, or allow more time by --command-timeout"),
         ErrorKind::PermissionDenied => Some("the user needs a role that allows this; a snapshot needs root"),
         ErrorKind::Conflict => {

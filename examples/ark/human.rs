@@ -11,6 +11,12 @@ pub(crate) fn count(number: u64) -> String {
     HumanCount(number).to_string()
 }
 
+/// As [`count`], to the nearest whole number.
+pub(crate) fn rate(number: f64) -> String {
+    let rounded = format!("{number:.0}");
+    rounded.parse().map_or(rounded, count)
+}
+
 /// A size with the unit that suits it, and in bytes where that differs.
 pub(crate) fn bytes(number: u64) -> String {
     match number {
@@ -78,6 +84,11 @@ mod tests {
     #[test]
     fn counts_have_separators() {
         assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn rates_are_whole() {
+        assert_eq!([0.4, 1234.5678, f64::INFINITY].map(rate), ["0", "1,235", "inf"]);
     }
 
     #[test]

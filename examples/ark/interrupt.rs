@@ -1,6 +1,6 @@
 //! ctrl-C and SIGTERM: the command ends in good order instead of dying.
 
-use std::io;
+use std::io::{self, IsTerminal, Write};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -30,6 +30,10 @@ impl Interrupts {
             outcome = work => return outcome,
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+        }
+        if io::stderr().is_terminal() {
+            // Past the ^C that the terminal shows, and past a question without an answer.
+            let _ = writeln!(io::stderr());
         }
         Err(interrupted())
     }

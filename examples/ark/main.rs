@@ -28,7 +28,7 @@ use tokio::runtime::Runtime;
 const GRACE: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
-    let outcome = Args::from_command_line().and_then(run);
+    let outcome = run(Args::from_command_line());
     outcome.map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)
 }
 

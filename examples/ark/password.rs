@@ -151,11 +151,11 @@ impl Source {
 fn first_line(path: &Path) -> io::Result<String> {
     let mut line = String::new();
     BufReader::new(File::open(path)?.take(MAX_LINE)).read_line(&mut line)?;
-    let password = line.trim_end_matches(['\r', '\n']);
-    if password.is_empty() {
-        return Err(io::Error::other("its first line is empty"));
+    match line.trim_end_matches(['\r', '\n']) {
+        "" => Err(io::Error::other("its first line is empty")),
+        _ if line.len() as u64 == MAX_LINE => Err(io::Error::other("its first line is too long")),
+        password => Ok(password.to_owned()),
     }
-    Ok(password.to_owned())
 }
 
 fn ask(name: &str) -> Result<Secret, Failure> {

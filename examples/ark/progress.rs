@@ -1,10 +1,13 @@
 //! Progress on a terminal: how much is done, how fast it goes, how long it will take. Nothing elsewhere.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use etcd_ark::backup::{Phase, Progress};
-use indicatif::{BinaryBytes, ProgressBar, ProgressStyle};
+use indicatif::{BinaryBytes, ProgressBar, ProgressState, ProgressStyle};
 use tokio::io::AsyncRead;
+
+use crate::human;
 
 /// Often enough to look alive while a server takes its time.
 const TICK: Duration = Duration::from_millis(200);
@@ -23,18 +26,23 @@ impl Unit {
             (Self::Bytes, true) => {
                 "{prefix} {percent:>3}% {wide_bar} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left"
             }
-            (Self::Keys, false) => "{prefix} {spinner} {human_pos} keys, {msg}, {per_sec}, {elapsed}",
+            (Self::Keys, false) => "{prefix} {spinner} {human_pos} keys, {msg}, {rate}, {elapsed}",
             (Self::Keys, true) => {
-                "{prefix} {percent:>3}% {wide_bar} {human_pos} of {human_len} keys, {msg}, {per_sec}, {eta} left"
+                "{prefix} {percent:>3}% {wide_bar} {human_pos} of {human_len} keys, {msg}, {rate}, {eta} left"
             }
         }
     }
 
     fn style(self, total_known: bool) -> ProgressStyle {
         // The templates are constants: one that is none would show as a plain bar.
-        ProgressStyle::with_template(self.template(total_known))
-            .unwrap_or_else(|_| ProgressStyle::default_bar())
+        let style = ProgressStyle::with_template(self.template(total_known));
+        style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("rate", write_rate)
     }
+}
+
+fn write_rate(state: &ProgressState, out: &mut dyn Write) {
+    // A rate that can't be written is missing from the line.
+    let _ = write!(out, "{} keys/s", human::rate(state.per_sec()));
 }
 
 /// A line on standard error, if that is a terminal; gone when it is dropped.

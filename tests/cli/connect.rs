@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 
-use crate::ark::{Place, run};
+use crate::ark::{Place, finish, run};
+use crate::proxy::{Direction, Proxy};
 use crate::support::{Cluster, Server, Tls};
 
 #[tokio::test]
@@ -41,6 +42,19 @@ async fn a_dead_member_among_living_ones() {
     let dead = place.run(&format!("snapshot save s.db --endpoints {list}")).await;
     dead.failed(3, &endpoints[0]);
     assert_eq!(place.files(), ["saved.ark"]);
+}
+
+#[tokio::test]
+async fn a_server_that_dies_under_a_backup_leaves_no_file() {
+    let mut place = Place::holding("a/", 10_000, 1000).await;
+    let proxy = Proxy::start(&place.server, Direction::ToClient, 2 << 20).await;
+    let mut command = place.ark("backup -o saved.ark");
+    let running = command.env("ETCDCTL_ENDPOINTS", proxy.endpoint()).spawn().unwrap();
+    proxy.stalled().await;
+    place.server.kill();
+    proxy.resume();
+    finish(running).await.failed(3, &proxy.endpoint());
+    assert_eq!(place.files(), [""; 0]);
 }
 
 #[tokio::test]

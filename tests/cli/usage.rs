@@ -23,7 +23,7 @@ async fn mistakes_are_usage_errors() {
         ("backup -o x --cacert /nowhere/ca.pem", "/nowhere/ca.pem"),
         ("snapshot save", "FILE"),
     ] {
-        run(&mut ark(line).current_dir(std::env::temp_dir())).await.failed(2, told);
+        run(ark(line).current_dir(std::env::temp_dir())).await.failed(2, told);
     }
     assert_eq!(run(&mut ark("")).await.code, Some(2));
 }

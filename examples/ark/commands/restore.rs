@@ -19,7 +19,7 @@ pub(super) async fn run(
     format: Format,
     interrupts: &mut Interrupts,
 ) -> Result<(), Failure> {
-    if !arguments.yes && !io::stdin().is_terminal() {
+    if !arguments.yes && !can_ask() {
         return Err(Failure::usage("a restore wants to be confirmed, and there is no terminal to ask on")
             .help("say --yes"));
     }
@@ -165,6 +165,11 @@ impl Mode {
             Self::Replace => "Mode replace: keys that the cluster holds are OVERWRITTEN.",
         }
     }
+}
+
+/// Whether there is somebody to read the question and to answer it.
+fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Goes on only after a clear yes.
