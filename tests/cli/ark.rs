@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use etcd_ark::{Client, Get, KeyRange, Put, Txn};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -72,9 +73,8 @@ impl Place {
 
     /// How many keys the server holds.
     pub(crate) async fn count(&self) -> u64 {
-        let count = self.server.etcdctl(&["get", "", "--prefix", "--count-only", "-w", "fields"]).await;
-        let line = count.lines().find(|line| line.contains("Count")).unwrap();
-        line.rsplit(' ').next().unwrap().parse().unwrap()
+        let client = Client::connect([self.server.endpoint()]).await.unwrap();
+        client.send(Get::new(KeyRange::all()).count_only()).await.unwrap().count
     }
 
     pub(crate) async fn wipe(&self) {
@@ -84,11 +84,11 @@ impl Place {
 
 /// Writes `count` keys `{prefix}{number}`, a hundred at a time.
 pub(crate) async fn fill(server: &Server, prefix: &str, count: usize, value_bytes: usize) {
-    let client = etcd_ark::Client::connect([server.endpoint()]).await.unwrap();
+    let client = Client::connect([server.endpoint()]).await.unwrap();
     let keys: Vec<_> = (0..count).map(|number| format!("{prefix}{number:08}")).collect();
     for batch in keys.chunks(100) {
-        let put = |key: &String| etcd_ark::Put::new(key.clone(), noise(key, value_bytes));
-        let txn = batch.iter().map(put).fold(etcd_ark::Txn::new(), etcd_ark::Txn::then);
+        let put = |key: &String| Put::new(key.clone(), noise(key, value_bytes));
+        let txn = batch.iter().map(put).fold(Txn::new(), Txn::then);
         client.send(txn).await.unwrap();
     }
 }

@@ -68,14 +68,12 @@ async fn an_interruption_before_anything_was_done_says_so() {
     let place = Place::holding("a/", 10, 10).await;
     place.run("backup -o saved.ark").await.succeeded();
     place.wipe().await;
-    place.server.pause();
-    for line in ["restore saved.ark --yes --command-timeout 1m", "backup -o b.ark --command-timeout 1m"] {
-        let child = place.ark(line).spawn().unwrap();
-        sleep(Duration::from_millis(500)).await;
+    for line in ["restore saved.ark --yes", "backup -o b.ark", "snapshot save s.db"] {
+        let proxy = Proxy::start(&place.server, Direction::ToClient, 0).await;
+        let child = stuck(&place, &proxy, line).await;
         send(Signal::INT, &child);
         finish(child).await.failed(130, "interrupted");
     }
-    place.server.resume();
     assert_eq!((place.files(), place.count().await), (vec!["saved.ark".to_owned()], 0));
 }
 

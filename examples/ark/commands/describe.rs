@@ -39,7 +39,8 @@ pub(super) fn record(kv: &KeyValue) -> Report {
         .with("version", Value::Number(kv.version))
         .with("value_bytes", Value::Count(kv.value.len() as u64));
     match kv.lease {
-        Some(lease) => report.text("lease", lease),
+        // etcdctl pads leases' ids, unlike those of members and clusters.
+        Some(lease) => report.text("lease", format!("{:016x}", lease.0)),
         None => report,
     }
 }
