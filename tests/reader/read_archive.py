@@ -1,0 +1,298 @@
+#!/usr/bin/env python3
+"""Reads etcd-ark archives front to back. Written from docs/format.md alone.
+
+usage: read_archive.py ARCHIVE...
+
+Prints one JSON object per line, byte strings in hex: for each archive {"file": name}, {"header": ...}, a
+{"record": ...} for each record, a {"lease": ...} for each lease, and {"footer": ...}. Only with its footer has an
+archive passed every check. A fault is told on stderr, with the offset of its frame, and makes the exit status 1.
+"""
+import json
+import struct
+import sys
+
+import zstandard
+from blake3 import blake3
+
+MAGIC, MARKER, ZSTD_MAGIC = b"\x89ARK\r\n\x1a\n", b"\xf7AFR", b"\x28\xb5\x2f\xfd"
+HEADER, BLOCK, LEASES, INDEX_LEAF, INDEX_ROOT, FOOTER = range(0x81, 0x87)
+BLOCK_LIMIT, OTHER_LIMIT, RAW_LIMIT, RECORD_LIMIT = 64 << 20, 8 << 20, 64 << 20, 32 << 20
+LEASES_LIMIT, LEAF_LIMIT, INDEX_KEY, RECORD_MINIMUM = 4096, 256, 1024, 4
+
+
+class Fault(Exception):
+    pass
+
+
+def need(holds, otherwise):
+    if not holds:
+        raise Fault(otherwise)
+
+
+def uint64(value):
+    return value
+
+
+def uint32(value):
+    need(value < 1 << 32, "a number needs more than 32 bits")
+    return value
+
+
+def int64(value):
+    return value - (value >> 63 << 64)
+
+
+def string(value):
+    return value.decode("utf-8")
+
+
+# Messages: name and type of each field, by number from 1 on. A list is a repeated message.
+HEADER_FIELDS = [
+    ("cluster_id", uint64), ("member_id", uint64), ("revision", int64), ("created_unix_ms", int64),
+    ("server_version", string), ("writer", string), ("range_start", bytes), ("range_end", bytes),
+]
+LEASES_FIELDS = [("leases", [("id", int64), ("granted_ttl", int64), ("remaining_ttl", int64)])]
+LEAF_FIELDS = [("blocks", [
+    ("offset", uint64), ("frame_len", uint32), ("raw_len", uint32), ("records", uint32),
+    ("first_key", bytes), ("last_key", bytes), ("state_hash", bytes), ("content_hash", bytes),
+])]
+ROOT_FIELDS = [("leaves", [
+    ("offset", uint64), ("frame_len", uint32), ("first_key", bytes), ("last_key", bytes), ("check", bytes),
+])]
+RECORD_FIELDS = [
+    ("key", bytes), ("create_revision", int64), ("mod_revision", int64), ("version", int64),
+    ("value", bytes), ("lease", int64),
+]
+FOOTER_FIELDS = [
+    "index_root_offset", "records", "blocks", "bytes", "file_len",
+    "index_root_check", "state_root", "content_root", "archive_root",
+]
+
+
+def varint(data, at):
+    value = shift = 0
+    while True:
+        need(at < len(data), "a varint is cut short")
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        shift, at = shift + 7, at + 1
+        if byte < 0x80:
+            break
+        need(shift < 70, "a varint is too long")
+    need(value < 1 << 64, "a varint has more than 64 bits")
+    need(byte or shift == 7, "a varint does not have its shortest form")
+    return value, at
+
+
+def fields(data):
+    at = 0
+    while at < len(data):
+        tag, at = varint(data, at)
+        number, wire = tag >> 3, tag & 7
+        need(number, "a field has number 0")
+        need(wire in (0, 1, 2, 5), f"a field has wire type {wire}")
+        if wire == 0:
+            value, at = varint(data, at)
+        else:
+            size, at = varint(data, at) if wire == 2 else (8 if wire == 1 else 4, at)
+            need(size <= len(data) - at, "a field is cut short")
+            value, at = data[at : at + size], at + size
+        yield number, wire, value
+
+
+def message(data, schema, repeated_limit=0, canonical=False):
+    empty = {uint64: 0, uint32: 0, int64: 0, string: "", bytes: b""}
+    result = {name: [] if isinstance(kind, list) else empty[kind] for name, kind in schema}
+    last = 0
+    for number, wire, value in fields(data):
+        if canonical:
+            need(last < number <= len(schema) and value, "a record is not canonical")
+            last = number
+        if number > len(schema):
+            continue
+        name, kind = schema[number - 1]
+        need(wire == (0 if kind in (uint64, uint32, int64) else 2), f"{name} has wire type {wire}")
+        if isinstance(kind, list):
+            need(len(result[name]) < repeated_limit, f"more than {repeated_limit} {name}")
+            result[name].append(message(value, kind))
+        else:
+            result[name] = kind(value)
+    return result
+
+
+def records_of(raw):
+    at = 0
+    while at < len(raw):
+        size, at = varint(raw, at)
+        need(size <= len(raw) - at, "a record is cut short")
+        yield message(raw[at : at + size], RECORD_FIELDS, canonical=True)
+        at += size
+
+
+def decompressed(stored, raw_len):
+    # A skippable frame is not the one frame that should be here, though a decompressor takes it.
+    need(stored[:4] == ZSTD_MAGIC, "the stored bytes are not a Zstandard frame")
+    stated = zstandard.get_frame_parameters(stored)
+    need(stated.content_size == raw_len, "the Zstandard frame does not state the raw length as its content size")
+    need(stated.dict_id == 0, "the Zstandard frame needs a dictionary")
+    return zstandard.ZstdDecompressor().decompress(stored, allow_extra_data=False)
+
+
+def emit(what, value):
+    print(json.dumps({what: value}, default=bytes.hex))
+
+
+class Reader:
+    def __init__(self, source):
+        self.source = source
+        self.offset = 0  # where the frame at hand begins
+        self.stage, self.writer = 0, ""  # type of the last critical frame; the header's writer
+        # The index that should come. A reader with little memory would keep a hash of it, not the whole.
+        self.entries, self.leaves = [], []
+        self.indexed = 0  # blocks that leaves have named
+        self.records = self.bytes = 0
+        self.last_key, self.last_lease = b"", None
+        self.roots = [blake3(f"etcd-ark v1 {name} root\n".encode()) for name in ("state", "content", "archive")]
+
+    def read(self):
+        self.preamble()
+        while self.stage != FOOTER:
+            self.frame()
+        need(not self.source.read(1), "something follows the footer")
+        emit("footer", self.summary)
+
+    def take(self, size):
+        data = self.source.read(size)
+        need(len(data) == size, "the archive is incomplete: it ends in what begins here, without a footer; "
+             f"{len(self.entries)} blocks with {self.records} records before are whole")
+        return data
+
+    def preamble(self):
+        magic = self.source.read(8)
+        whole = MAGIC.startswith(magic)
+        need(whole or magic[1:4] != MAGIC[1:4], "an archive that a text transfer has damaged")
+        need(whole, "not an archive")
+        numbers = self.take(12 - len(magic))
+        self.version = struct.unpack("<HH", numbers)
+        need(self.version[0] == 1, f"the archive has major version {self.version[0]}, this reader knows 1")
+        self.roots[2].update(magic + numbers)
+        self.offset = 12
+
+    def frame(self):
+        head = self.take(12)
+        marker, kind, reserved, size = struct.unpack("<4sB3sI", head)
+        need(marker == MARKER, "no frame begins here")
+        need(size <= (BLOCK_LIMIT if kind == BLOCK else OTHER_LIMIT), f"a payload of {size} bytes is over the limit")
+        payload, check = self.take(size), self.take(32)
+        need(blake3(head).update(payload).digest() == check, "the frame is damaged: its check does not match")
+        need(not any(reserved), "frame reserved is not zero")
+        self.place(kind)
+        if kind & 0x80:
+            read = [self.header, self.block, self.leases, self.index_leaf, self.index_root, self.footer]
+            read[kind - HEADER](payload, 12 + size + 32, check)
+        self.roots[2].update(check)
+        self.offset += 12 + size + 32
+
+    def place(self, kind):
+        need((kind == HEADER) == (self.stage == 0), "HEADER must be the first frame and the only one of its type")
+        if kind & 0x80:
+            need(HEADER <= kind <= FOOTER, self.unknown(f"frame type {kind:02x}"))
+            need(kind >= self.stage, f"a frame of type {kind:02x} after one of type {self.stage:02x}")
+        need((kind == FOOTER) == (self.stage == INDEX_ROOT), "FOOTER, and nothing else, must follow INDEX_ROOT")
+        if kind & 0x80:
+            self.stage = kind
+
+    def unknown(self, what):
+        return f"unknown {what}, in an archive of version {self.version[0]}.{self.version[1]} by {self.writer!r}"
+
+    def header(self, payload, length, check):
+        header = message(payload, HEADER_FIELDS)
+        self.writer = header["writer"]
+        emit("header", header)
+
+    def block(self, payload, length, check):
+        need(len(payload) >= 84, "the payload is too short for a block header")
+        ordinal, raw_len, count, compression, reserved, state, content = struct.unpack_from("<QIIB3s32s32s", payload)
+        need(ordinal == len(self.entries), f"block {ordinal} stands where block {len(self.entries)} should")
+        need(not any(reserved), "block reserved is not zero")
+        need(raw_len <= RAW_LIMIT, f"a raw length of {raw_len} is over the limit")
+        need(1 <= count <= raw_len // RECORD_MINIMUM, f"{count} records cannot be in {raw_len} bytes")
+        need(compression <= 1, self.unknown(f"compression {compression}"))
+        raw = decompressed(payload[84:], raw_len) if compression else payload[84:]
+        need(len(raw) == raw_len, f"{len(raw)} raw bytes, not {raw_len}")
+        need(blake3(raw).digest() == state, "the state hash does not match")
+        contents, before, first_key = blake3(), self.records, None
+        for record in records_of(raw):
+            self.record(record, contents)
+            first_key = first_key or self.last_key
+        need(self.records - before == count, f"{self.records - before} records, not {count}")
+        need(contents.digest() == content, "the content hash does not match")
+        self.roots[0].update(state)
+        self.roots[1].update(content)
+        self.entries.append(dict(
+            offset=self.offset, frame_len=length, raw_len=raw_len, records=count, first_key=first_key[:INDEX_KEY],
+            last_key=self.last_key[:INDEX_KEY], state_hash=state, content_hash=content,
+        ))
+
+    def record(self, record, contents):
+        key, value = record["key"], record["value"]
+        need(key, "a key is empty")
+        need(key > self.last_key, "the keys do not ascend")
+        need(len(key) + len(value) <= RECORD_LIMIT, "a record is over the limit")
+        for part in (key, value):
+            contents.update(struct.pack("<I", len(part))).update(part)
+        self.last_key = key
+        self.records += 1
+        self.bytes += len(key) + len(value)
+        emit("record", record)
+
+    def leases(self, payload, length, check):
+        for lease in message(payload, LEASES_FIELDS, LEASES_LIMIT)["leases"]:
+            need(lease["id"] != 0, "a lease has id 0")
+            need(lease["granted_ttl"] >= 0 and lease["remaining_ttl"] >= 0, "a TTL is negative")
+            need(self.last_lease is None or lease["id"] > self.last_lease, "the ids of leases do not ascend")
+            self.last_lease = lease["id"]
+            emit("lease", lease)
+
+    def index_leaf(self, payload, length, check):
+        blocks = message(payload, LEAF_FIELDS, LEAF_LIMIT)["blocks"]
+        need(blocks, "an index leaf without blocks")
+        until = self.indexed + len(blocks)
+        need(blocks == self.entries[self.indexed : until], "the index does not agree with the blocks")
+        self.indexed = until
+        self.leaves.append(dict(
+            offset=self.offset, frame_len=length, first_key=blocks[0]["first_key"],
+            last_key=blocks[-1]["last_key"], check=check,
+        ))
+
+    def index_root(self, payload, length, check):
+        need(self.indexed == len(self.entries), "blocks are missing in the index")
+        leaves = message(payload, ROOT_FIELDS, len(self.leaves))["leaves"]
+        need(leaves == self.leaves, "the index root does not agree with the leaves")
+        self.root = [self.offset, check]
+
+    def footer(self, payload, length, check):
+        need(len(payload) == 168, "the footer does not have 168 bytes")
+        footer = dict(zip(FOOTER_FIELDS, struct.unpack("<5Q32s32s32s32s", payload)))
+        counted = [self.root[0], self.records, len(self.entries), self.bytes, self.offset + length, self.root[1]]
+        for (name, stated), found in zip(footer.items(), counted + [root.digest() for root in self.roots]):
+            need(stated == found, f"{name} in the footer is not what was read")
+        self.summary = {name: value for name, value in footer.items() if not name.startswith("index_root")}
+
+
+def main(paths):
+    status = 0
+    for path in paths:
+        emit("file", path)
+        with open(path, "rb") as source:
+            reader = Reader(source)
+            try:
+                reader.read()
+            except (Fault, UnicodeDecodeError, zstandard.ZstdError) as fault:
+                print(f"{path}: at offset {reader.offset}: {fault}", file=sys.stderr)
+                status = 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
