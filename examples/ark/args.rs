@@ -98,7 +98,8 @@ pub(crate) enum Command {
     /// Save the cluster's keys to an archive.
     ///
     /// All keys are read at one revision, whatever is written meanwhile. The file gets its name once it is complete
-    /// and on disk; an existing file is never overwritten.
+    /// and on disk; an existing file is never overwritten. A command that was killed leaves a hidden .part file
+    /// behind, to be deleted.
     Backup(Backup),
     /// Read an archive through and check every byte of it.
     Verify(Verify),

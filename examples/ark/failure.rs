@@ -83,12 +83,12 @@ pub(crate) struct Failure {
     exit: Exit,
     what: String,
     causes: Vec<String>,
-    help: Option<String>,
+    help: Vec<String>,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), causes: Vec::new(), help: None }
+        Self { exit, what: what.into(), causes: Vec::new(), help: Vec::new() }
     }
 
     pub(crate) fn usage(what: impl Into<String>) -> Self {
@@ -96,8 +96,9 @@ impl Failure {
     }
 
     /// Adds what to do about it.
-    pub(crate) fn help(self, help: impl Into<String>) -> Self {
-        Self { help: Some(help.into()), ..self }
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.push(help.into());
+        self
     }
 
     /// As the error says, but with an exit code that tells more than the error's kind.
@@ -133,7 +134,7 @@ impl From<Error> for Failure {
                 above = text;
             }
         }
-        let help = advice(&error).map(str::to_owned);
+        let help = advice(&error).map(str::to_owned).into_iter().collect();
         Self { exit: Exit::of(&error), what: error.to_string(), causes, help }
     }
 }
@@ -163,7 +164,7 @@ impl fmt::Display for Failure {
         for cause in &self.causes {
             writeln!(f, "  caused by: {}", Printable(cause.as_bytes()))?;
         }
-        if let Some(help) = &self.help {
+        for help in &self.help {
             writeln!(f, "  help: {}", Printable(help.as_bytes()))?;
         }
         Ok(())

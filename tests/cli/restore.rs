@@ -63,6 +63,7 @@ async fn a_restore_that_fills_the_database_says_how_far_it_came() {
     let failed = run(restore.arg(place.path("saved.ark"))).await.failed(7, "space");
     assert!(failed.stderr.contains("of 20000 keys were written"), "{}", failed.stderr);
     assert!(failed.stderr.contains("--mode missing"), "{}", failed.stderr);
+    assert!(failed.stderr.contains("--quota-backend-bytes"), "{}", failed.stderr);
     let written = small.count().await;
     assert!(written > 0 && written < 20_000, "{written}");
 }

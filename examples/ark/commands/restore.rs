@@ -25,7 +25,7 @@ pub(super) async fn run(
     }
     let so_far = SoFar::default();
     let restoring = restore(&arguments, connection, &so_far);
-    let (cluster_id, report) = interrupts.end(restoring, || so_far.interrupted()).await?;
+    let (cluster_id, report) = interrupts.end(restoring, || so_far.interrupted(arguments.mode)).await?;
     Output::Stdout.print(&describe(&arguments, cluster_id, &report), format)
 }
 
@@ -60,11 +60,9 @@ async fn apply(
     restore.apply(client, archive).await.map_err(|error| {
         let begun = error.may_have_applied() || so_far.has_written();
         let failure = Failure::from(error);
-        if begun { failure.with_exit(Exit::Partial).help(GO_ON) } else { failure }
+        if begun { failure.with_exit(Exit::Partial).help(arguments.mode.next_step()) } else { failure }
     })
 }
-
-const GO_ON: &str = "the same restore with --mode missing writes the keys that are not there";
 
 impl From<Mode> for RestoreMode {
     fn from(mode: Mode) -> Self {
@@ -103,25 +101,22 @@ impl SoFar {
         self.state().progress.is_some_and(|progress| progress.phase == Phase::Writing)
     }
 
-    fn interrupted(&self) -> Failure {
+    fn interrupted(&self, mode: Mode) -> Failure {
         let State { archived, progress } = *self.state();
-        match progress {
-            Some(Progress { phase: Phase::Writing, keys, total_keys, .. }) => partial(format!(
+        let what = match progress {
+            Some(Progress { phase: Phase::Writing, keys, total_keys, .. }) => format!(
                 "interrupted after {} of {} keys; those under way may or may not be written",
                 human::count(keys),
                 human::count(total_keys.unwrap_or(archived))
-            )),
+            ),
             // The archive is verified, so the first keys may be under way.
             Some(progress) if progress.keys >= archived => {
-                partial("interrupted before a key was seen to be written; those under way may be".into())
+                "interrupted before a key was seen to be written; those under way may be".to_owned()
             }
-            _ => Failure::new(Exit::Interrupted, "interrupted; nothing was written"),
-        }
+            _ => return Failure::new(Exit::Interrupted, "interrupted; nothing was written"),
+        };
+        Failure::new(Exit::Partial, what).help(mode.next_step())
     }
-}
-
-fn partial(what: String) -> Failure {
-    Failure::new(Exit::Partial, what).help(GO_ON)
 }
 
 /// What the user is to agree to.
@@ -158,6 +153,16 @@ async fn count(arguments: &Arguments, archive: &mut ArchiveFile) -> Result<u64, 
 }
 
 impl Mode {
+    /// How to complete a restore that wrote some of its keys.
+    fn next_step(self) -> &'static str {
+        match self {
+            Self::Refuse | Self::Missing => {
+                "the same restore with --mode missing writes the keys that are not there"
+            }
+            Self::Replace => "the same restore again writes all of the keys",
+        }
+    }
+
     fn consequence(self) -> &'static str {
         match self {
             Self::Refuse => "Mode refuse: nothing is written if the cluster holds any key in the range.",
