@@ -1,5 +1,6 @@
 //! The main job on every version of etcd that this machine can get.
 
+use std::io::Write;
 use std::time::Duration;
 
 use etcd_ark::backup::{ArchiveFile, Backup, Restore, RestoreMode, verify};
@@ -36,6 +37,11 @@ async fn main_job(version: &str) {
     assert_eq!(chunks.iter().map(|chunk| chunk.len()).sum::<usize>() % 512, 32, "a database and its digest");
 }
 
+/// To the terminal, even from a test that passes.
+fn say(what: &str) {
+    writeln!(std::io::stderr(), "{what}").unwrap();
+}
+
 #[tokio::test]
 async fn the_main_job_on_every_version() {
     let mut ran = Vec::new();
@@ -49,8 +55,8 @@ async fn the_main_job_on_every_version() {
             Err(why) => missing.push(format!("etcd {version} could not be got: {why}")),
         }
     }
-    eprintln!("the main job ran on etcd {}", ran.join(", "));
-    missing.iter().for_each(|why| eprintln!("{why}"));
+    say(&format!("the main job ran on etcd {}", ran.join(", ")));
+    missing.iter().for_each(|why| say(why));
     assert!(ran.contains(&default_version()), "not even the default version ran");
     assert!(missing.is_empty() || std::env::var_os("CI").is_none(), "CI runs every version");
 }
@@ -59,7 +65,7 @@ async fn the_main_job_on_every_version() {
 async fn range_stream_answers_on_3_7() {
     if let Err(why) = try_binaries("3.7.3") {
         assert!(std::env::var_os("CI").is_none(), "CI runs every version: {why}");
-        eprintln!("not shown: {why}");
+        say(&format!("not shown: {why}"));
         return;
     }
     let server = Server::builder().version("3.7.3").start().await;
