@@ -25,6 +25,8 @@ mod layout;
 mod lease;
 mod ledger;
 mod record;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use block::{Block, Compression, RawBlock, SealedBlock};
