@@ -26,6 +26,7 @@ mod lease;
 mod ledger;
 mod record;
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "tests may fail by panicking")]
 mod tests;
 mod wire;
 
