@@ -40,7 +40,7 @@ pub(super) fn record(kv: &KeyValue) -> Report {
         .with("value_bytes", Value::Count(kv.value.len() as u64));
     match kv.lease {
         // etcdctl pads leases' ids, unlike those of members and clusters.
-        Some(lease) => report.text("lease", format!("{:016x}", lease.0)),
+        Some(lease) => report.text("lease", lease.to_string()),
         None => report,
     }
 }

@@ -35,7 +35,6 @@ async fn restore(
     so_far: &SoFar,
 ) -> Result<(ClusterId, RestoreReport), Failure> {
     let mut archive = ArchiveFile::open(&arguments.file).await?;
-    so_far.opened(&archive);
     let client = connect(connection).await?;
     let cluster_id = client.send(ListMembers::new()).await?.header.cluster_id;
     if !arguments.yes {
@@ -74,47 +73,32 @@ impl From<Mode> for RestoreMode {
     }
 }
 
-/// How far a restore has come, for when it is cut off.
+/// How far a restore has come, for when it is cut off; `None` until it begins to write.
 #[derive(Clone, Debug, Default)]
-struct SoFar(Arc<Mutex<State>>);
-
-#[derive(Clone, Copy, Debug, Default)]
-struct State {
-    archived: u64,
-    progress: Option<Progress>,
-}
+struct SoFar(Arc<Mutex<Option<Progress>>>);
 
 impl SoFar {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn writing(&self) -> MutexGuard<'_, Option<Progress>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn opened(&self, archive: &ArchiveFile) {
-        self.state().archived = archive.summary().records;
-    }
-
     fn note(&self, progress: Progress) {
-        self.state().progress = Some(progress);
+        if progress.phase == Phase::Writing {
+            *self.writing() = Some(progress);
+        }
     }
 
     fn has_written(&self) -> bool {
-        self.state().progress.is_some_and(|progress| progress.phase == Phase::Writing)
+        self.writing().is_some_and(|progress| progress.keys > 0)
     }
 
     fn interrupted(&self, mode: Mode) -> Failure {
-        let State { archived, progress } = *self.state();
-        let what = match progress {
-            Some(Progress { phase: Phase::Writing, keys, total_keys, .. }) => format!(
-                "interrupted after {} of {} keys; those under way may or may not be written",
-                human::count(keys),
-                human::count(total_keys.unwrap_or(archived))
-            ),
-            // The archive is verified, so the first keys may be under way.
-            Some(progress) if progress.keys >= archived => {
-                "interrupted before a key was seen to be written; those under way may be".to_owned()
-            }
-            _ => return Failure::new(Exit::Interrupted, "interrupted; nothing was written"),
+        let Some(Progress { keys, total_keys, .. }) = *self.writing() else {
+            return Failure::new(Exit::Interrupted, "interrupted; nothing was written");
         };
+        let (keys, total) = (human::count(keys), human::count(total_keys.unwrap_or_default()));
+        let what =
+            format!("interrupted after {keys} of {total} keys; those under way may or may not be written");
         Failure::new(Exit::Partial, what).help(mode.next_step())
     }
 }
