@@ -62,6 +62,9 @@ async fn change(endpoint: &str, keys: usize) -> Result<()> {
         // A stride that is coprime to most sizes visits the keys all over the keyspace.
         let number = (round * 7919) % keys.max(1);
         client.send(object(number, round, lease)).await?;
+        if round == 1 {
+            println!("changing keys");
+        }
     }
     Ok(())
 }

@@ -8,7 +8,8 @@ use super::error::{Fault, FormatError};
 use super::fixed::Fields;
 use super::frame::Frame;
 use super::hash::{Hash, Root};
-use super::layout::{FOOTER_FRAME_LEN, FOOTER_LEN, FrameType, PREAMBLE_LEN};
+use super::index::is_frame_len;
+use super::layout::{FOOTER_FRAME_LEN, FOOTER_LEN, FrameType, MAX_META_BYTES, PREAMBLE_LEN};
 
 /// What a whole archive holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +71,8 @@ impl Footer {
         if footer.summary.file_len != file_len {
             return Err(Fault::FooterMismatch { what: "the file's length" }.at(offset));
         }
-        if !(PREAMBLE_LEN as u64..offset).contains(&footer.index_root_offset) {
+        let root_len = offset.checked_sub(footer.index_root_offset).and_then(|len| u32::try_from(len).ok());
+        if !root_len.is_some_and(|len| is_frame_len(len, MAX_META_BYTES)) {
             return Err(Fault::Malformed { what: "the footer" }.at(offset));
         }
         Ok(footer)

@@ -11,7 +11,9 @@ use super::error::{EncodeError, Fault, FormatError};
 use super::footer::Footer;
 use super::frame::{Frame, meta_frame};
 use super::hash::Hash;
-use super::layout::{FrameType, INDEX_KEY_BYTES, LEAF_BLOCKS};
+use super::layout::{
+    FRAME_OVERHEAD, FrameType, INDEX_KEY_BYTES, LEAF_BLOCKS, MAX_META_BYTES, MAX_PAYLOAD_BYTES,
+};
 use super::wire::{Malformed, Reader, Value, bytes_tag, put_bytes, put_message, put_u64, varint_tag};
 use crate::types::KeyRange;
 
@@ -83,10 +85,9 @@ impl BlockEntry {
                 _ => {}
             }
         }
-        if entry.first_key.is_empty() || entry.last_key < entry.first_key {
-            return Err(Malformed);
-        }
-        Ok(entry)
+        let sorted = !entry.first_key.is_empty() && entry.first_key <= entry.last_key;
+        let valid = sorted && is_frame_len(entry.frame_len, MAX_PAYLOAD_BYTES);
+        valid.then_some(entry).ok_or(Malformed)
     }
 
     fn empty() -> Self {
@@ -162,10 +163,9 @@ impl LeafEntry {
                 _ => {}
             }
         }
-        if entry.first_key.is_empty() || entry.last_key < entry.first_key {
-            return Err(Malformed);
-        }
-        Ok(entry)
+        let sorted = !entry.first_key.is_empty() && entry.first_key <= entry.last_key;
+        let valid = sorted && is_frame_len(entry.frame_len, MAX_META_BYTES);
+        valid.then_some(entry).ok_or(Malformed)
     }
 }
 
@@ -173,6 +173,12 @@ const ENTRY: u8 = bytes_tag(1);
 
 fn span(offset: u64, frame_len: u32) -> Range<u64> {
     offset..offset.saturating_add(frame_len.into())
+}
+
+/// Whether a frame can have this length. Whoever seeks reads, and allocates, as much as an entry says.
+pub(crate) fn is_frame_len(frame_len: u32, payload_limit: u32) -> bool {
+    let payload = (frame_len as usize).checked_sub(FRAME_OVERHEAD);
+    payload.is_some_and(|len| len <= payload_limit as usize)
 }
 
 fn bound(value: &Value<'_>, message: &Bytes) -> Result<Bytes, Malformed> {

@@ -25,6 +25,9 @@ mod layout;
 mod lease;
 mod ledger;
 mod record;
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "tests may fail by panicking")]
+mod tests;
 mod wire;
 
 pub use block::{Block, Compression, RawBlock, SealedBlock};

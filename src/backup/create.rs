@@ -81,7 +81,7 @@ impl Backup {
         Self { compression, ..self }
     }
 
-    /// Calls this after every page that was read. Default: nobody is told.
+    /// Calls this when reading begins, and after every page. Default: nobody is told.
     #[must_use]
     pub fn on_progress(self, observe: impl Fn(Progress) + Send + Sync + 'static) -> Self {
         Self { observer: Observer::new(observe), ..self }
@@ -232,5 +232,5 @@ async fn write<W: AsyncWrite + Unpin>(writer: &mut W, bytes: &[u8]) -> Result<()
 }
 
 fn cannot_write(error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Io, format!("cannot write the archive: {error}")).with_source(error)
+    Error::new(ErrorKind::Io, "cannot write the archive").with_source(error)
 }

@@ -154,7 +154,7 @@ async fn read(file: &mut File, span: Range<u64>) -> Result<Bytes> {
 }
 
 fn cannot_open(path: &Path, error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Io, format!("cannot open {}: {error}", path.display())).with_source(error)
+    Error::new(ErrorKind::Io, format!("cannot open {}", path.display())).with_source(error)
 }
 
 /// Reads the records of a range. Made by [`ArchiveFile::records`].

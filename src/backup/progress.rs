@@ -27,7 +27,7 @@ pub enum Phase {
     Writing,
 }
 
-/// Who is told about progress; called after every page, block or batch.
+/// Who is told about progress: when a phase begins, and after every page, block or batch.
 #[derive(Clone)]
 pub(super) struct Observer(Arc<dyn Fn(Progress) + Send + Sync>);
 
@@ -37,7 +37,9 @@ impl Observer {
     }
 
     pub(super) fn begin(&self, phase: Phase, total_keys: Option<u64>) -> Tracker {
-        Tracker { observer: self.clone(), so_far: Progress { phase, keys: 0, bytes: 0, total_keys } }
+        let so_far = Progress { phase, keys: 0, bytes: 0, total_keys };
+        (self.0)(so_far);
+        Tracker { observer: self.clone(), so_far }
     }
 }
 

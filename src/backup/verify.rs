@@ -106,7 +106,7 @@ where
 }
 
 pub(super) fn cannot_read(error: io::Error) -> Error {
-    Error::new(ErrorKind::Io, format!("cannot read the archive: {error}")).with_source(error)
+    Error::new(ErrorKind::Io, "cannot read the archive").with_source(error)
 }
 
 /// Splits an archive into frames, checks them on other threads, and takes the results in order.

@@ -56,7 +56,7 @@ impl Failure {
     /// Whether a write may have been carried out although it failed this way.
     pub(crate) fn may_have_applied(&self) -> bool {
         let answered = matches!(self, Self::AnswerTooLarge(_) | Self::Malformed(_));
-        answered || self.remedy() == Remedy::Ambiguous
+        answered || matches!(self.remedy(), Remedy::Ambiguous | Remedy::Futile)
     }
 }
 

@@ -81,7 +81,7 @@ impl Trial {
             Remedy::TryElsewhere => self.elsewhere(jitter),
             Remedy::BackOff => self.pause(jitter),
             Remedy::Ambiguous if self.class != RetryClass::Once => self.elsewhere(jitter),
-            Remedy::Ambiguous | Remedy::Reauthenticate | Remedy::Final => Next::GiveUp,
+            Remedy::Ambiguous | Remedy::Futile | Remedy::Reauthenticate | Remedy::Final => Next::GiveUp,
         };
         let pause = if let Next::After(pause) = next { pause } else { Duration::ZERO };
         if now + pause >= self.deadline { Next::GiveUp } else { next }
@@ -139,6 +139,13 @@ mod tests {
         }
         let busy = server("etcdserver: too many requests");
         assert_eq!(after_one(RetryClass::Once, 2, &busy).0, Next::After(FIRST_PAUSE));
+    }
+
+    #[test]
+    fn a_full_database_is_not_asked_again_but_may_have_taken_the_write() {
+        let full = server("etcdserver: mvcc: database space exceeded");
+        let (next, trial) = after_one(RetryClass::Idempotent, 3, &full);
+        assert_eq!((next, trial.may_have_applied()), (Next::GiveUp, true));
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(crate) enum Remedy {
     Reauthenticate,
     /// Perhaps executed.
     Ambiguous,
+    /// Perhaps executed; repeating it helps nobody until someone mends the cluster.
+    Futile,
     /// The cluster's answer: repeating the request would not change it.
     Final,
 }
@@ -26,7 +28,7 @@ use ErrorKind::{
     AlreadyExists, Auth, Compacted, Corrupt, Deadline, FutureRevision, NoSpace, NotFound, PermissionDenied,
     Rejected, Throttled, TooLarge, Unavailable, Unsupported,
 };
-use Remedy::{Ambiguous, BackOff, Final, Reauthenticate, TryElsewhere};
+use Remedy::{Ambiguous, BackOff, Final, Futile, Reauthenticate, TryElsewhere};
 
 /// Every text that etcd 3.4 to 3.7 answers with, without the `etcdserver: ` or `auth: ` before it. The
 /// first entry that a text begins with counts.
@@ -44,7 +46,7 @@ const TEXTS: &[(&str, ErrorKind, Remedy)] = &[
     // Asked of a member that lags behind: another may be further.
     ("mvcc: required revision is a future revision", FutureRevision, TryElsewhere),
     // The quota is checked again after applying: the write may be there all the same.
-    ("mvcc: database space exceeded", NoSpace, Ambiguous),
+    ("mvcc: database space exceeded", NoSpace, Futile),
     ("request is too large", TooLarge, Final),
     // Leases and watches.
     ("requested lease not found", NotFound, Final),
@@ -167,9 +169,9 @@ mod tests {
     }
 
     #[test]
-    fn a_full_database_is_ambiguous() {
+    fn a_full_database_may_have_taken_the_write_but_takes_no_other() {
         let full = "etcdserver: mvcc: database space exceeded";
-        assert_eq!(classify(Code::ResourceExhausted, full), (NoSpace, Ambiguous));
+        assert_eq!(classify(Code::ResourceExhausted, full), (NoSpace, Futile));
     }
 
     #[test]

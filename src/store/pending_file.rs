@@ -91,13 +91,17 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
 }
 
 fn io_error(doing: &str, path: &Path, error: io::Error) -> Error {
-    let (kind, advice) = match error.kind() {
-        io::ErrorKind::AlreadyExists => (ErrorKind::AlreadyExists, "; choose another name or remove it"),
-        io::ErrorKind::NotFound => (ErrorKind::Io, "; create the folder first"),
-        io::ErrorKind::StorageFull => (ErrorKind::Io, "; free some space"),
-        _ => (ErrorKind::Io, ""),
-    };
-    Error::new(kind, format!("cannot {doing} {}: {error}{advice}", path.display())).with_source(error)
+    let shown = path.display();
+    match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            Error::new(ErrorKind::AlreadyExists, format!("{shown} exists; choose another name or remove it"))
+        }
+        io::ErrorKind::NotFound => Error::new(
+            ErrorKind::Io,
+            format!("cannot {doing} {shown}: its folder does not exist; create it first"),
+        ),
+        _ => Error::new(ErrorKind::Io, format!("cannot {doing} {shown}")).with_source(error),
+    }
 }
 
 impl AsyncWrite for PendingFile {

@@ -35,10 +35,17 @@ macro_rules! hexadecimal_id {
     };
 }
 
-hexadecimal_id! {
-    /// A lease. Ids are positive; etcd's 0 for "no lease" is `None` in this crate.
-    LeaseId, i64
+/// A lease. Ids are positive; etcd's 0 for "no lease" is `None` in this crate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LeaseId(pub i64);
+
+impl fmt::Display for LeaseId {
+    /// Sixteen hexadecimal digits, as etcd's own tools print it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
 }
+
 hexadecimal_id! {
     /// A member of a cluster.
     MemberId, u64

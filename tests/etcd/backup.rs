@@ -167,7 +167,8 @@ async fn a_full_disk_is_told() {
     let mut full = File::options().write(true).open("/dev/full").await.unwrap();
     let error = Backup::new().write_to(&client, &mut full).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io, "{error}");
-    assert!(error.to_string().contains("No space left"), "{error}");
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("No space left"), "{cause}");
 }
 
 #[tokio::test]

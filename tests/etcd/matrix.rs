@@ -39,7 +39,8 @@ async fn main_job(version: &str) {
 
 /// To the terminal, even from a test that passes.
 fn say(what: &str) {
-    writeln!(std::io::stderr(), "{what}").unwrap();
+    let mut terminal = std::io::stderr();
+    writeln!(terminal, "{what}").unwrap();
 }
 
 #[tokio::test]

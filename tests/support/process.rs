@@ -1,10 +1,11 @@
 //! Child processes that end with the test run, however it ends.
 
-use std::io;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::LazyLock;
 use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
+use std::{fs, io, thread};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -51,7 +52,7 @@ pub(super) fn spawn(command: Command) -> io::Result<Child> {
 
 fn start_spawner() -> Sender<Job> {
     let (sender, jobs) = channel::<Job>();
-    std::thread::spawn(move || {
+    thread::spawn(move || {
         for (mut command, reply) in jobs {
             // The one who asked waits for the answer.
             let _ = reply.send(command.spawn());
@@ -63,4 +64,14 @@ fn start_spawner() -> Sender<Job> {
 pub(super) fn signal(child: &Child, signal: Signal) {
     let pid = Pid::from_child(child);
     kill_process(pid, signal).expect("the server runs");
+}
+
+/// A signal is only sent when `kill` returns; the process may still run for a moment.
+pub(super) fn wait_until_stopped(process: &Child) {
+    let stat = format!("/proc/{}/stat", process.id());
+    // The state stands behind the name, which is in parentheses.
+    let stopped = || fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T "));
+    while !stopped() {
+        thread::sleep(Duration::from_millis(1));
+    }
 }

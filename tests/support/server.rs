@@ -141,6 +141,7 @@ impl Server {
     /// Stops the process in its tracks: its connections stay open and nobody answers.
     pub fn pause(&self) {
         process::signal(self.running(), Signal::STOP);
+        process::wait_until_stopped(self.running());
     }
 
     /// Lets a paused process go on.

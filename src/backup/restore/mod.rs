@@ -88,8 +88,8 @@ impl Restore {
         Self { range: range.into(), ..self }
     }
 
-    /// Calls this while the archive is verified, and after every batch that was written. Default:
-    /// nobody is told.
+    /// Calls this while the archive is verified, when writing begins, and after every batch that was
+    /// written. Default: nobody is told.
     #[must_use]
     pub fn on_progress(self, observe: impl Fn(Progress) + Send + Sync + 'static) -> Self {
         Self { observer: Observer::new(observe), ..self }
@@ -140,7 +140,13 @@ impl Restore {
         let leases = LeaseGranter::new(client.clone(), verified.leases);
         let writer = BatchWriter::new(client.clone(), self.mode, leases);
         let progress = self.observer.begin(Phase::Writing, Some(selected.all));
-        let mut run = Run { writer: &writer, progress, written: Written::default(), total: selected.all };
+        let mut run = Run {
+            writer: &writer,
+            progress,
+            written: Written::default(),
+            total: selected.all,
+            ambiguous: false,
+        };
         run.write(archive, range, |kv| kv.lease.is_none()).await?;
         if selected.leased > 0 {
             // Last, so that a short lease does not run out while the rest is written.
@@ -176,7 +182,7 @@ async fn refuse_if_any(client: &Client, range: &KeyRange) -> Result<()> {
     let found = client.send(Get::new(range.clone()).limit(1).keys_only()).await?;
     let Some(first) = found.kvs.first() else { return Ok(()) };
     let message = format!(
-        "the cluster holds {} of the {range} that are to be restored, the first {}; \
+        "the cluster holds {} keys where the restore is to write ({range}), the first {}; \
          nothing was written; choose whether to leave existing keys alone or to replace them",
         found.count,
         Escaped(&first.key)
@@ -190,6 +196,8 @@ struct Run<'a> {
     progress: Tracker,
     written: Written,
     total: u64,
+    /// Whether a batch that failed may be written all the same.
+    ambiguous: bool,
 }
 
 type InFlight<'a> = FuturesUnordered<BoxFuture<'a, Result<Written>>>;
@@ -249,7 +257,7 @@ impl<'a> Run<'a> {
     }
 
     fn settle(&mut self, outcome: Result<Written>) -> Result<()> {
-        let written = outcome?;
+        let written = outcome.inspect_err(|error| self.ambiguous |= error.may_have_applied())?;
         self.written.add(written);
         self.progress.add(written.keys + written.kept, written.bytes);
         Ok(())
@@ -257,6 +265,7 @@ impl<'a> Run<'a> {
 
     fn stopped(&self, error: Error) -> Error {
         let (written, total) = (self.written.keys, self.total);
-        error.context(format!("stopped after {written} of {total} keys were written"))
+        let stopped = format!("stopped after {written} of {total} keys were written");
+        error.context(stopped).maybe_applied(self.ambiguous)
     }
 }

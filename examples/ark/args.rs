@@ -1,0 +1,300 @@
+//! The command line.
+
+use std::env;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{BoolishValueParser, OsStringValueParser, StringValueParser, TypedValueParser};
+use clap::{Arg, Args as Flags, CommandFactory, FromArgMatches, Id, Parser, Subcommand, ValueEnum};
+use etcd_ark::KeyRange;
+
+use crate::failure::exit_codes;
+use crate::key::{self, Key};
+use crate::output::Format;
+use crate::password::{Secret, User};
+
+const GLOBAL: &str = "Global options";
+const CONNECTION: &str = "Connection";
+/// Commands that read archives only: their helps need not tell about connecting.
+const OFFLINE: [&str; 4] = ["verify", "info", "ls", "get"];
+
+/// Consistent, verified backup and restore of etcd.
+///
+/// An archive holds a cluster's keys, or those below a prefix, as they were at one revision: compressed, hashed,
+/// and complete in one file. The flags for connecting, and their environment variables, are etcdctl's; a flag wins
+/// over its variable.
+#[derive(Debug, Parser)]
+#[command(name = "ark", version, max_term_width = 110)]
+#[command(after_help = exit_codes(), after_long_help = conventions())]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// How results are written.
+    #[arg(short, long, global = true, env = "ETCDCTL_WRITE_OUT", value_name = "FORMAT", value_enum)]
+    #[arg(default_value_t, help_heading = GLOBAL)]
+    pub(crate) write_out: Format,
+}
+
+/// How to reach the cluster, and as whom.
+#[derive(Debug, Flags)]
+#[command(next_help_heading = CONNECTION)]
+pub(crate) struct Connection {
+    /// Members to connect to: HOST:PORT, http://… or https://…, with commas in between.
+    #[arg(long, global = true, env = "ETCDCTL_ENDPOINTS", value_name = "LIST", value_delimiter = ',')]
+    #[arg(default_value = "127.0.0.1:2379")]
+    pub(crate) endpoints: Vec<String>,
+    /// Trust servers whose certificates are signed by this CA, instead of the machine's CAs.
+    #[arg(long, global = true, env = "ETCDCTL_CACERT", value_name = "FILE")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// Show this client certificate.
+    #[arg(long, global = true, env = "ETCDCTL_CERT", value_name = "FILE", requires = "key_file")]
+    pub(crate) cert: Option<PathBuf>,
+    /// The key of the client certificate.
+    #[arg(id = "key_file", long = "key", global = true, env = "ETCDCTL_KEY", value_name = "FILE")]
+    #[arg(requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+    /// Accept any server certificate: whoever is in between can read and change everything.
+    #[arg(long, global = true, env = "ETCDCTL_INSECURE_SKIP_TLS_VERIFY", value_name = "BOOL")]
+    #[arg(num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    #[arg(value_parser = BoolishValueParser::new(), hide_default_value = true, hide_possible_values = true)]
+    pub(crate) insecure_skip_tls_verify: bool,
+    /// The user to act as [env: ETCDCTL_USER].
+    ///
+    /// Without a password from elsewhere, it is asked for on the terminal. NAME:PASSWORD on the command line can be
+    /// seen by other users of the machine.
+    #[arg(long, global = true, value_name = "NAME[:PASSWORD]", value_parser = User::parser())]
+    pub(crate) user: Option<User>,
+    /// The user's password [env: ETCDCTL_PASSWORD].
+    ///
+    /// On the command line it can be seen by other users of the machine: prefer the variable, --password-file, or
+    /// being asked.
+    #[arg(long, global = true, value_parser = Secret::parser())]
+    pub(crate) password: Option<Secret>,
+    /// Read the user's password from the first line of this file [env: ETCDCTL_PASSWORD_FILE].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// How long connecting to one member may take.
+    #[arg(long, global = true, env = "ETCDCTL_DIAL_TIMEOUT", value_name = "DURATION", default_value = "2s")]
+    #[arg(value_parser = duration())]
+    pub(crate) dial_timeout: Duration,
+    /// How long one request may take, all attempts together.
+    ///
+    /// The pages of a backup and the batches of a restore have 30 s each in any case.
+    #[arg(
+        long,
+        global = true,
+        env = "ETCDCTL_COMMAND_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "5s"
+    )]
+    #[arg(value_parser = duration())]
+    pub(crate) command_timeout: Duration,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Save the cluster's keys to an archive.
+    ///
+    /// All keys are read at one revision, whatever is written meanwhile. The file gets its name once it is complete
+    /// and on disk; an existing file is never overwritten. A command that was killed leaves a hidden .part file
+    /// behind, to be deleted.
+    Backup(Backup),
+    /// Read an archive through and check every byte of it.
+    Verify(Verify),
+    /// Show what an archive says about itself, without reading all of it.
+    Info(Info),
+    /// List an archive's keys.
+    Ls(Ls),
+    /// Show one key of an archive.
+    ///
+    /// The value goes to standard output as it is; on a terminal, what could steer the terminal is escaped and a
+    /// line end added. With -w json all about the key is shown.
+    Get(Get),
+    /// Write an archive's keys to the cluster.
+    ///
+    /// The whole archive is verified before the first key is written. Leases are granted again, with their ids and
+    /// full times. Keys that the archive does not hold are left alone.
+    Restore(Restore),
+    /// Save a member's whole database, as etcdctl does.
+    #[command(subcommand)]
+    Snapshot(Snapshot),
+}
+
+#[derive(Debug, Flags)]
+#[command(
+    after_help = "Examples:\n  ark backup -o today.ark\n  ark backup --prefix /registry/ -o - | age -r KEY > today.ark.age"
+)]
+pub(crate) struct Backup {
+    /// The archive to create, or - for standard output; the result then goes to standard error.
+    #[arg(short, long, value_name = "FILE|-", value_parser = target())]
+    pub(crate) output: Target,
+    #[command(flatten)]
+    pub(crate) keys: Prefix,
+}
+
+#[derive(Debug, Flags)]
+pub(crate) struct Verify {
+    /// The archive, or - for standard input.
+    #[arg(value_name = "FILE|-", value_parser = target())]
+    pub(crate) file: Target,
+}
+
+#[derive(Debug, Flags)]
+pub(crate) struct Info {
+    /// The archive.
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Flags)]
+pub(crate) struct Ls {
+    /// The archive.
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) keys: Prefix,
+}
+
+#[derive(Debug, Flags)]
+pub(crate) struct Get {
+    /// The archive.
+    pub(crate) file: PathBuf,
+    /// The key, as `ark ls` shows it.
+    #[arg(value_parser = key::parser())]
+    pub(crate) key: Key,
+}
+
+#[derive(Debug, Flags)]
+#[command(
+    after_help = "Examples:\n  ark restore today.ark\n  ark restore today.ark --prefix /app/ --mode replace --yes"
+)]
+pub(crate) struct Restore {
+    /// The archive.
+    pub(crate) file: PathBuf,
+    /// What to do about keys that the cluster holds already.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) mode: Mode,
+    #[command(flatten)]
+    pub(crate) keys: Prefix,
+    /// Don't ask; needed where there is no terminal to ask on.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum Mode {
+    /// Write nothing if the cluster holds any key in the range that is to be restored.
+    #[default]
+    Refuse,
+    /// Write only keys that the cluster does not hold.
+    Missing,
+    /// Write every key, over what the cluster holds.
+    Replace,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Snapshot {
+    /// Save the database of the one endpoint given, or of the first.
+    ///
+    /// The file is what `etcdutl snapshot restore` takes. Its digest is checked while it arrives; the file gets its
+    /// name once it is complete and on disk, and an existing file is never overwritten. With authentication on, the
+    /// user needs the root role.
+    Save(Save),
+}
+
+#[derive(Debug, Flags)]
+pub(crate) struct Save {
+    /// The file to create, or - for standard output; the result then goes to standard error.
+    #[arg(value_name = "FILE|-", value_parser = target())]
+    pub(crate) file: Target,
+}
+
+/// Which keys.
+#[derive(Debug, Flags)]
+pub(crate) struct Prefix {
+    /// Only keys that begin with this, written as `ark ls` shows keys.
+    #[arg(long, value_name = "PREFIX", value_parser = key::parser())]
+    prefix: Option<Key>,
+}
+
+impl Prefix {
+    pub(crate) fn range(&self) -> KeyRange {
+        self.prefix.as_ref().map_or_else(KeyRange::all, |prefix| KeyRange::prefix(prefix.0.clone()))
+    }
+
+    pub(crate) fn is_everything(&self) -> bool {
+        self.prefix.is_none()
+    }
+}
+
+/// A file, or one of the standard streams.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    File(PathBuf),
+    Stream,
+}
+
+fn target() -> impl TypedValueParser<Value = Target> {
+    OsStringValueParser::new().try_map(|text| match text.to_str() {
+        Some("") => Err("the name is empty"),
+        Some("-") => Ok(Target::Stream),
+        _ => Ok(Target::File(text.into())),
+    })
+}
+
+fn duration() -> impl TypedValueParser<Value = Duration> {
+    StringValueParser::new().try_map(|text| crate::duration::parse(&text))
+}
+
+fn conventions() -> String {
+    format!("{KEYS}\n\n{JSON}\n\n{}", exit_codes())
+}
+
+const KEYS: &str = r#"Keys and prefixes are written as `ark ls` shows them: a backslash begins an escape (\\ \" \' \n \r \t \xNN), everything else stands for itself."#;
+const JSON: &str = "With -w json a command prints one object, `ls` one a line. Counts are numbers; ids and hashes are \
+     hexadecimal strings, as etcdctl shows ids; keys and values are base64, as in etcdctl's JSON.";
+
+impl Args {
+    /// Reads the command line and the environment; ends the process where that is all there is to do: a help, a
+    /// version, a line that can't be understood.
+    pub(crate) fn from_command_line() -> Self {
+        let mut command = command();
+        let mut matches = command.get_matches_mut();
+        Self::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.format(&mut command).exit())
+    }
+}
+
+fn command() -> clap::Command {
+    // Helps are shown around: they need not tell what somebody's variables hold.
+    let command = Args::command().mut_args(|argument| argument.hide_env_values(true));
+    let mut command = without_empty_variables(command);
+    // Spreads the global flags over the commands, where they can then be hidden.
+    command.build();
+    OFFLINE.iter().fold(command, |command, name| {
+        command.mut_subcommand(name, |offline| offline.mut_args(hide_if_connection))
+    })
+}
+
+fn hide_if_connection(argument: Arg) -> Arg {
+    let connects = argument.get_help_heading() == Some(CONNECTION);
+    argument.hide(connects)
+}
+
+/// As for etcdctl, a variable that is set but empty counts as not set.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty =
+        |argument: &&Arg| argument.get_env().and_then(env::var_os).is_some_and(|value| value.is_empty());
+    let empty: Vec<Id> =
+        command.get_arguments().filter(is_empty).map(|argument| argument.get_id().clone()).collect();
+    empty.into_iter().fold(command, |command, id| command.mut_arg(id, |argument| argument.env(None::<&str>)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+}

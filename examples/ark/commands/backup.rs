@@ -1,0 +1,44 @@
+use etcd_ark::backup::{Backup, BackupReport};
+
+use super::{describe, sink};
+use crate::args::{Backup as Arguments, Connection, Target};
+use crate::connect::connect;
+use crate::failure::Failure;
+use crate::interrupt::Interrupts;
+use crate::output::{Format, Report, Value};
+use crate::progress::{ProgressLine, Unit};
+use sink::Sink;
+
+pub(super) async fn run(
+    arguments: Arguments,
+    connection: &Connection,
+    format: Format,
+    interrupts: &mut Interrupts,
+) -> Result<(), Failure> {
+    let target = &arguments.output;
+    let making = make(&arguments, connection);
+    let (report, sink) = interrupts.end(making, || sink::interrupted(target)).await?;
+    // From here on it is a matter of moments: an interruption would leave open whether the file is there.
+    sink.commit().await?;
+    sink::output(target).print(&describe(&report, target), format)
+}
+
+async fn make(arguments: &Arguments, connection: &Connection) -> Result<(BackupReport, Sink), Failure> {
+    let mut sink = Sink::open(&arguments.output).await?;
+    let client = connect(connection).await?;
+    let line = ProgressLine::new(Unit::Keys);
+    let backup = Backup::new().range(arguments.keys.range()).on_progress(move |progress| line.show(progress));
+    let report = backup.write_to(&client, &mut sink).await?;
+    Ok((report, sink))
+}
+
+fn describe(report: &BackupReport, target: &Target) -> Report {
+    let path = match target {
+        Target::File(path) => Report::default().text("path", path.display()),
+        Target::Stream => Report::default(),
+    };
+    path.and(describe::summary(&report.summary))
+        .with("leases", Value::Count(report.leases))
+        .and(describe::header(&report.header))
+        .with("seconds", Value::Seconds(report.elapsed))
+}

@@ -1,0 +1,35 @@
+//! What the command does, a file each.
+
+mod backup;
+mod describe;
+mod get;
+mod info;
+mod ls;
+mod restore;
+mod sink;
+mod snapshot;
+mod verify;
+
+use crate::args::{Args, Command, Snapshot};
+use crate::failure::{Exit, Failure};
+use crate::interrupt::Interrupts;
+
+pub(crate) async fn run(args: Args, interrupts: &mut Interrupts) -> Result<(), Failure> {
+    let Args { command, connection, write_out: format } = args;
+    match command {
+        Command::Backup(args) => backup::run(args, &connection, format, interrupts).await,
+        Command::Restore(args) => restore::run(args, &connection, format, interrupts).await,
+        Command::Snapshot(Snapshot::Save(args)) => {
+            snapshot::save(args, &connection, format, interrupts).await
+        }
+        Command::Verify(args) => interrupts.end(verify::run(args, format), read_only).await,
+        Command::Info(args) => interrupts.end(info::run(args, format), read_only).await,
+        Command::Ls(args) => interrupts.end(ls::run(args, format), read_only).await,
+        Command::Get(args) => interrupts.end(get::run(args, format), read_only).await,
+    }
+}
+
+/// The interruption of a command that changes nothing.
+fn read_only() -> Failure {
+    Failure::new(Exit::Interrupted, "interrupted")
+}

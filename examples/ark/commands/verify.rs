@@ -1,0 +1,52 @@
+use std::path::Path;
+
+use etcd_ark::backup::{self, VerifyReport};
+use tokio::fs::File;
+use tokio::io::{AsyncRead, stdin};
+
+use super::describe;
+use crate::args::{Target, Verify};
+use crate::failure::{Exit, Failure};
+use crate::output::{Format, Output, Report, Value};
+use crate::progress::{ProgressLine, Unit};
+
+pub(super) async fn run(arguments: Verify, format: Format) -> Result<(), Failure> {
+    let report = match &arguments.file {
+        Target::File(path) => verify_file(path).await?,
+        Target::Stream => verify(stdin(), None).await?,
+    };
+    Output::Stdout.print(&describe(&report), format)?;
+    match report.findings.len() {
+        0 => Ok(report.check()?),
+        1 => Err(Failure::new(Exit::Corrupt, "the archive is not good: 1 finding")),
+        count => Err(Failure::new(Exit::Corrupt, format!("the archive is not good: {count} findings"))),
+    }
+}
+
+async fn verify_file(path: &Path) -> Result<VerifyReport, Failure> {
+    let cannot_open = |error| Failure::new(Exit::Other, format!("cannot open {}: {error}", path.display()));
+    let file = File::open(path).await.map_err(cannot_open)?;
+    let len = file.metadata().await.map_err(cannot_open)?.len();
+    verify(file, Some(len)).await
+}
+
+async fn verify(reader: impl AsyncRead + Unpin + Send, len: Option<u64>) -> Result<VerifyReport, Failure> {
+    let line = ProgressLine::new(Unit::Bytes);
+    Ok(backup::verify(line.watch(reader, len)).await?)
+}
+
+/// What a whole archive says about itself; of one that is not, what is good of it.
+fn describe(report: &VerifyReport) -> Report {
+    let good = Report::default().with("good", Value::Flag(report.is_good()));
+    let held = match &report.summary {
+        Some(summary) if report.is_good() => describe::summary(summary),
+        _ => Report::default()
+            .with("good_keys", Value::Count(report.records))
+            .with("good_bytes", Value::Bytes(report.bytes))
+            .with("good_blocks", Value::Count(report.blocks)),
+    };
+    good.and(held)
+        .with("leases", Value::Count(report.leases.len() as u64))
+        .and(report.header.as_ref().map(describe::header).unwrap_or_default())
+        .with("findings", Value::Findings(report.findings.clone()))
+}

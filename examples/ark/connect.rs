@@ -1,0 +1,46 @@
+//! From flags to a client.
+
+use etcd_ark::{Client, ClientBuilder, ErrorKind, TlsConfig};
+
+use crate::args::Connection;
+use crate::failure::Failure;
+use crate::password;
+
+/// A client of the cluster that the flags name; a member has answered, and the password was right.
+pub(crate) async fn connect(flags: &Connection) -> Result<Client, Failure> {
+    builder(flags)?.connect().await.map_err(|error| match error.kind() {
+        ErrorKind::Unavailable => Failure::from(error).help(UNREACHABLE),
+        _ => error.into(),
+    })
+}
+
+const UNREACHABLE: &str = "check --endpoints, and --cacert, --cert and --key if the servers use TLS";
+
+fn builder(flags: &Connection) -> Result<ClientBuilder, Failure> {
+    let builder = Client::builder(&flags.endpoints)?
+        .connect_timeout(flags.dial_timeout)
+        .request_timeout(flags.command_timeout);
+    let builder = match tls(flags) {
+        Some(tls) => builder.tls(tls),
+        None => builder,
+    };
+    Ok(match password::credentials(flags)? {
+        Some(credentials) => builder.credentials(credentials),
+        None => builder,
+    })
+}
+
+/// `None` if no flag is about TLS: then endpoints without a scheme are plaintext.
+fn tls(flags: &Connection) -> Option<TlsConfig> {
+    let mut tls = None;
+    if let Some(ca) = &flags.cacert {
+        tls = Some(tls.unwrap_or_else(TlsConfig::new).ca_file(ca));
+    }
+    if let (Some(cert), Some(key)) = (&flags.cert, &flags.key) {
+        tls = Some(tls.unwrap_or_else(TlsConfig::new).identity_files(cert, key));
+    }
+    if flags.insecure_skip_tls_verify {
+        tls = Some(tls.unwrap_or_else(TlsConfig::new).dangerous_skip_verification());
+    }
+    tls
+}

@@ -1,0 +1,125 @@
+//! ctrl-C and SIGTERM in the middle of the work, compaction under a backup.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::AsyncReadExt;
+use tokio::process::Child;
+use tokio::time::sleep;
+
+use crate::ark::{Outcome, Place, ark, finish};
+use crate::proxy::{Direction, Proxy};
+
+/// Much more than is let through, and than the buffers on the way hold.
+const KEYS: usize = 20_000;
+const VALUE_BYTES: usize = 1000;
+
+fn send(signal: Signal, child: &Child) {
+    let pid = i32::try_from(child.id().unwrap()).unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+}
+
+/// Starts the command with the proxy in between and waits until it stands still.
+async fn stuck(place: &Place, proxy: &Proxy, line: &str) -> Child {
+    let mut command = place.ark(line);
+    let child = command.env("ETCDCTL_ENDPOINTS", proxy.endpoint()).spawn().unwrap();
+    proxy.stalled().await;
+    // What was let through is taken in.
+    sleep(Duration::from_millis(500)).await;
+    child
+}
+
+#[tokio::test]
+async fn an_interrupted_backup_leaves_no_file() {
+    let place = Place::holding("a/", KEYS, VALUE_BYTES).await;
+    for (signal, line) in [
+        (Signal::INT, "backup -o saved.ark"),
+        (Signal::TERM, "backup -o saved.ark"),
+        (Signal::INT, "snapshot save s.db"),
+    ] {
+        let proxy = Proxy::start(&place.server, Direction::ToClient, 8 << 20).await;
+        let child = stuck(&place, &proxy, line).await;
+        let [unfinished] = &place.files()[..] else { panic!("{:?}", place.files()) };
+        assert!(unfinished.ends_with(".part"), "{unfinished}");
+        assert!(place.path(unfinished).metadata().unwrap().len() > 1 << 20, "it is in the middle");
+        send(signal, &child);
+        finish(child).await.failed(130, "was not created");
+        assert_eq!(place.files(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn an_interrupted_backup_to_a_pipe_says_that_it_is_incomplete() {
+    let place = Place::holding("a/", KEYS, VALUE_BYTES).await;
+    let mut child = place.ark("backup -o -").spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    // The pipe is full and nobody reads on.
+    let mut start = vec![0; 100_000];
+    stdout.read_exact(&mut start).await.unwrap();
+    send(Signal::INT, &child);
+    finish(child).await.failed(130, "incomplete");
+    place.write("bad", start);
+    place.run("verify bad").await.failed(6, "not good");
+}
+
+#[tokio::test]
+async fn an_interruption_before_anything_was_done_says_so() {
+    let place = Place::holding("a/", 10, 10).await;
+    place.run("backup -o saved.ark").await.succeeded();
+    place.wipe().await;
+    for line in ["restore saved.ark --yes", "backup -o b.ark", "snapshot save s.db"] {
+        let proxy = Proxy::start(&place.server, Direction::ToClient, 0).await;
+        let child = stuck(&place, &proxy, line).await;
+        send(Signal::INT, &child);
+        finish(child).await.failed(130, "interrupted");
+    }
+    assert_eq!((place.files(), place.count().await), (vec!["saved.ark".to_owned()], 0));
+}
+
+#[tokio::test]
+async fn an_interrupted_restore_says_how_far_it_came() {
+    let place = Place::holding("a/", KEYS, VALUE_BYTES).await;
+    place.run("backup -o saved.ark").await.succeeded();
+    place.wipe().await;
+    let proxy = Proxy::start(&place.server, Direction::ToServer, 8 << 20).await;
+    let child = stuck(&place, &proxy, "restore saved.ark --yes").await;
+    send(Signal::INT, &child);
+    let outcome = finish(child).await.failed(7, "of 20,000 keys");
+    assert!(outcome.stderr.contains("--mode missing"), "{}", outcome.stderr);
+
+    let (told, written) = (told(&outcome), place.count().await);
+    assert!(told > 0 && told <= written && written < 20_000, "told {told}, written {written}");
+    let rest = place.json("restore saved.ark --yes --mode missing").await;
+    assert_eq!((rest["kept"].as_u64(), place.count().await), (Some(written), 20_000));
+}
+
+/// The number in "interrupted after N of M keys".
+fn told(outcome: &Outcome) -> u64 {
+    let (_, after) = outcome.stderr.split_once("interrupted after ").unwrap();
+    after.split(' ').next().unwrap().replace(',', "").parse().unwrap()
+}
+
+#[tokio::test]
+async fn waiting_for_input_can_be_interrupted() {
+    let mut child = ark("verify -").stdin(Stdio::piped()).spawn().unwrap();
+    let _never_written = child.stdin.take();
+    sleep(Duration::from_millis(300)).await;
+    send(Signal::INT, &child);
+    finish(child).await.failed(130, "interrupted");
+}
+
+#[tokio::test]
+async fn a_compaction_under_a_backup_has_a_code_of_its_own() {
+    let place = Place::holding("a/", KEYS, VALUE_BYTES).await;
+    let proxy = Proxy::start(&place.server, Direction::ToClient, 4 << 20).await;
+    let child = stuck(&place, &proxy, "backup -o saved.ark --command-timeout 1m").await;
+    place.server.etcdctl(&["put", "a/00000000", "newer"]).await;
+    let latest = place.server.etcdctl(&["get", "a/00000000", "-w", "json"]).await;
+    let latest: serde_json::Value = serde_json::from_str(&latest).unwrap();
+    place.server.etcdctl(&["compaction", &latest["header"]["revision"].to_string()]).await;
+    proxy.resume();
+    let outcome = finish(child).await.failed(5, "compacted");
+    assert!(outcome.stderr.contains("run the backup again"), "{}", outcome.stderr);
+    assert_eq!(place.files(), [""; 0]);
+}

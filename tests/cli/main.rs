@@ -1,0 +1,21 @@
+//! The command, run as its users run it, on real etcd servers.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod ark;
+mod proxy;
+
+mod auth;
+mod connect;
+mod damage;
+mod files;
+mod interrupt;
+mod keys;
+mod restore;
+mod snapshot;
+mod terminal;
+mod usage;
+mod whole_way;
