@@ -7,6 +7,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may fail by panicking, their helpers too")]
 #![allow(clippy::cast_possible_truncation, reason = "archives here are far below 4 GiB")]
 
+#[path = "support/frames.rs"]
+mod frames;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
@@ -19,11 +22,8 @@ use etcd_ark::archive::{
 use etcd_ark::{ClusterId, Error, ErrorKind, KeyRange, KeyValue, LeaseId, MemberId, Revision};
 use proptest::prelude::*;
 
-const HEADER: u8 = 0x81;
-const BLOCK: u8 = 0x82;
-const LEASES: u8 = 0x83;
-const INDEX_ROOT: u8 = 0x85;
-const FOOTER: u8 = 0x86;
+use frames::{BLOCK, FOOTER, HEADER, INDEX_LEAF, INDEX_ROOT, LEASES, frame, seal};
+
 const PREAMBLE_LEN: usize = 12;
 const BLOCK_HEADER_LEN: usize = 84;
 
@@ -192,16 +192,6 @@ impl<'a> Seekable<'a> {
 }
 
 // Frames by the book.
-
-fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = b"\xf7AFR".to_vec();
-    frame.extend_from_slice(&[kind, 0, 0, 0]);
-    frame.extend_from_slice(&(payload.len() as u32).to_le_bytes());
-    frame.extend_from_slice(payload);
-    let check = blake3::hash(&frame);
-    frame.extend_from_slice(check.as_bytes());
-    frame
-}
 
 fn split(archive: &[u8]) -> Vec<Vec<u8>> {
     let mut rest = &archive[PREAMBLE_LEN..];
@@ -695,10 +685,9 @@ fn nothing_unknown_stands_outside_header_and_index() {
 fn reserved_bytes_must_be_zero() {
     let (archive, _) = tiny_archive();
     let mut frames = split(&archive);
-    let len = frames[1].len();
-    frames[1][6] = 1;
-    let check = blake3::hash(&frames[1][..len - 32]);
-    frames[1][len - 32..].copy_from_slice(check.as_bytes());
+    let mut covered = frames[1][..frames[1].len() - 32].to_vec();
+    covered[6] = 1;
+    frames[1] = seal(covered);
     assert_eq!(fault(&join(&archive, &frames)), Fault::Malformed { what: "a frame header" });
 }
 
@@ -902,7 +891,7 @@ fn no_footer_or_index_makes_a_reader_fetch_gigabytes() {
     let root = IndexRoot::parse(Bytes::copy_from_slice(root), &footer).unwrap();
     let mut entry = root.leaves()[0].clone();
     // A leaf with one block, of a key and the greatest length that a u32 can state.
-    let leaf = frame(0x84, b"\x0a\x0c\x10\xff\xff\xff\xff\x0f\x2a\x01a\x32\x01a");
+    let leaf = frame(INDEX_LEAF, b"\x0a\x0c\x10\xff\xff\xff\xff\x0f\x2a\x01a\x32\x01a");
     entry.frame_len = leaf.len() as u32;
     entry.check = leaf[leaf.len() - 32..].try_into().unwrap();
     let error = IndexLeaf::parse(leaf.into(), &entry).unwrap_err();
