@@ -663,6 +663,26 @@ fn what_a_newer_minor_version_adds_is_skipped() {
 }
 
 #[test]
+fn messages_are_refused_for_what_they_may_not_have() {
+    let (archive, _) = tiny_archive();
+    let frames = split(&archive);
+    for fields in [
+        &b"\x00\x00"[..],         // field number 0
+        b"\x02\x00",              // the same, of another wire type
+        b"\xa3\x06\xa4\x06",      // a group, though unknown
+        b"\xa7\x06",              // wire type 7, though unknown
+        b"\xa0\x06\x85\x00",      // a varint with padding in a field that is skipped
+        b"\xa2\x06\x02h",         // beyond the end of the message
+        b"\x0a\x01\x05",          // a number as bytes
+        b"\x28\x05",              // a string as number
+        b"\x32\x01\xff\x32\x01w", // not UTF-8, even if another one counts
+    ] {
+        let bent = frame(HEADER, &[payload(&frames[0]), fields].concat());
+        assert_eq!(fault(&join(&archive, &[bent])), Fault::Malformed { what: "the header" }, "{fields:?}");
+    }
+}
+
+#[test]
 fn an_unknown_critical_frame_is_refused_with_the_writer() {
     let (archive, _) = tiny_archive();
     let error = decode(&extended(&archive, 1, &[frame(0x8a, b"events")])).1.unwrap_err();
