@@ -1019,6 +1019,16 @@ fn the_encoder_keeps_its_order() {
 }
 
 #[test]
+fn the_encoder_refuses_a_lease_without_an_id() {
+    let (mut encoder, _) = Encoder::new(&header()).unwrap();
+    let error = encoder.leases(&[lease(-1), lease(0)]).unwrap_err();
+    assert_eq!(error, EncodeError::LeaseZero);
+    assert_eq!(Error::from(error).kind(), ErrorKind::Protocol);
+    // Nothing of the call was taken, and a negative id is one.
+    encoder.leases(&[lease(-2)]).unwrap();
+}
+
+#[test]
 fn many_leases_take_many_frames() {
     let leases: Vec<_> = (1..=2 * MAX_LEASES_PER_FRAME as i64 + 1).map(lease).collect();
     let (archive, summary) = encode(&[], &leases, Compression::None);
