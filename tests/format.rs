@@ -7,6 +7,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may fail by panicking, their helpers too")]
 #![allow(clippy::cast_possible_truncation, reason = "archives here are far below 4 GiB")]
 
+#[path = "support/frames.rs"]
+mod frames;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
@@ -19,11 +22,8 @@ use etcd_ark::archive::{
 use etcd_ark::{ClusterId, Error, ErrorKind, KeyRange, KeyValue, LeaseId, MemberId, Revision};
 use proptest::prelude::*;
 
-const HEADER: u8 = 0x81;
-const BLOCK: u8 = 0x82;
-const LEASES: u8 = 0x83;
-const INDEX_ROOT: u8 = 0x85;
-const FOOTER: u8 = 0x86;
+use frames::{BLOCK, FOOTER, HEADER, INDEX_LEAF, INDEX_ROOT, LEASES, frame, seal};
+
 const PREAMBLE_LEN: usize = 12;
 const BLOCK_HEADER_LEN: usize = 84;
 
@@ -192,16 +192,6 @@ impl<'a> Seekable<'a> {
 }
 
 // Frames by the book.
-
-fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = b"\xf7AFR".to_vec();
-    frame.extend_from_slice(&[kind, 0, 0, 0]);
-    frame.extend_from_slice(&(payload.len() as u32).to_le_bytes());
-    frame.extend_from_slice(payload);
-    let check = blake3::hash(&frame);
-    frame.extend_from_slice(check.as_bytes());
-    frame
-}
 
 fn split(archive: &[u8]) -> Vec<Vec<u8>> {
     let mut rest = &archive[PREAMBLE_LEN..];
@@ -673,6 +663,26 @@ fn what_a_newer_minor_version_adds_is_skipped() {
 }
 
 #[test]
+fn messages_are_refused_for_what_they_may_not_have() {
+    let (archive, _) = tiny_archive();
+    let frames = split(&archive);
+    for fields in [
+        &b"\x00\x00"[..],         // field number 0
+        b"\x02\x00",              // the same, of another wire type
+        b"\xa3\x06\xa4\x06",      // a group, though unknown
+        b"\xa7\x06",              // wire type 7, though unknown
+        b"\xa0\x06\x85\x00",      // a varint with padding in a field that is skipped
+        b"\xa2\x06\x02h",         // beyond the end of the message
+        b"\x0a\x01\x05",          // a number as bytes
+        b"\x28\x05",              // a string as number
+        b"\x32\x01\xff\x32\x01w", // not UTF-8, even if another one counts
+    ] {
+        let bent = frame(HEADER, &[payload(&frames[0]), fields].concat());
+        assert_eq!(fault(&join(&archive, &[bent])), Fault::Malformed { what: "the header" }, "{fields:?}");
+    }
+}
+
+#[test]
 fn an_unknown_critical_frame_is_refused_with_the_writer() {
     let (archive, _) = tiny_archive();
     let error = decode(&extended(&archive, 1, &[frame(0x8a, b"events")])).1.unwrap_err();
@@ -695,10 +705,9 @@ fn nothing_unknown_stands_outside_header_and_index() {
 fn reserved_bytes_must_be_zero() {
     let (archive, _) = tiny_archive();
     let mut frames = split(&archive);
-    let len = frames[1].len();
-    frames[1][6] = 1;
-    let check = blake3::hash(&frames[1][..len - 32]);
-    frames[1][len - 32..].copy_from_slice(check.as_bytes());
+    let mut covered = frames[1][..frames[1].len() - 32].to_vec();
+    covered[6] = 1;
+    frames[1] = seal(covered);
     assert_eq!(fault(&join(&archive, &frames)), Fault::Malformed { what: "a frame header" });
 }
 
@@ -902,7 +911,7 @@ fn no_footer_or_index_makes_a_reader_fetch_gigabytes() {
     let root = IndexRoot::parse(Bytes::copy_from_slice(root), &footer).unwrap();
     let mut entry = root.leaves()[0].clone();
     // A leaf with one block, of a key and the greatest length that a u32 can state.
-    let leaf = frame(0x84, b"\x0a\x0c\x10\xff\xff\xff\xff\x0f\x2a\x01a\x32\x01a");
+    let leaf = frame(INDEX_LEAF, b"\x0a\x0c\x10\xff\xff\xff\xff\x0f\x2a\x01a\x32\x01a");
     entry.frame_len = leaf.len() as u32;
     entry.check = leaf[leaf.len() - 32..].try_into().unwrap();
     let error = IndexLeaf::parse(leaf.into(), &entry).unwrap_err();
@@ -1007,6 +1016,16 @@ fn the_encoder_keeps_its_order() {
     encoder.leases(&[lease(3)]).unwrap();
     assert_eq!(encoder.leases(&[lease(3)]).unwrap_err(), EncodeError::LeaseOrder);
     assert_eq!(encoder.append(second).unwrap_err(), EncodeError::LeasesBegun);
+}
+
+#[test]
+fn the_encoder_refuses_a_lease_without_an_id() {
+    let (mut encoder, _) = Encoder::new(&header()).unwrap();
+    let error = encoder.leases(&[lease(-1), lease(0)]).unwrap_err();
+    assert_eq!(error, EncodeError::LeaseZero);
+    assert_eq!(Error::from(error).kind(), ErrorKind::Protocol);
+    // Nothing of the call was taken, and a negative id is one.
+    encoder.leases(&[lease(-2)]).unwrap();
 }
 
 #[test]

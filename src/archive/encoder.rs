@@ -85,8 +85,11 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// If the ids don't ascend.
+    /// If an id is 0, or the ids don't ascend.
     pub fn leases(&mut self, leases: &[Lease]) -> Result<Bytes, EncodeError> {
+        if leases.iter().any(|lease| lease.id.0 == 0) {
+            return Err(EncodeError::LeaseZero);
+        }
         if !self.ledger.add_leases(leases) {
             return Err(EncodeError::LeaseOrder);
         }

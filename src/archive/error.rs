@@ -288,6 +288,8 @@ pub enum EncodeError {
     },
     /// Leases whose ids don't ascend.
     LeaseOrder,
+    /// A lease with id 0, which stands for none.
+    LeaseZero,
     /// A block after leases.
     LeasesBegun,
     /// A frame that exceeds its limit: a header with enormous range bounds, or an index of billions of blocks.
@@ -310,8 +312,8 @@ impl EncodeError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::MetaTooLarge { .. } | Self::RecordTooLarge { .. } => ErrorKind::TooLarge,
-            // The server broke its promise of sorted, unique, non-empty keys.
-            Self::EmptyKey | Self::KeyOrder { .. } => ErrorKind::Protocol,
+            // The server broke its promise of sorted, unique, non-empty keys, and of ids that are ids.
+            Self::EmptyKey | Self::KeyOrder { .. } | Self::LeaseZero => ErrorKind::Protocol,
             _ => ErrorKind::Config,
         }
     }
@@ -328,6 +330,7 @@ impl fmt::Display for EncodeError {
                 write!(f, "key \"{}\" is not above the one before it", Escaped(key))
             }
             Self::LeaseOrder => f.write_str("leases must be sorted by id, without duplicates"),
+            Self::LeaseZero => f.write_str("a lease has id 0"),
             Self::LeasesBegun => f.write_str("a block was appended after leases"),
             Self::MetaTooLarge { frame, bytes } => write!(f, "the {frame} would take {bytes} bytes"),
             Self::RecordTooLarge { key, bytes } => write!(

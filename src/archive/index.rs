@@ -75,7 +75,7 @@ impl BlockEntry {
         while let Some((number, value)) = fields.field()? {
             match number {
                 1 => entry.offset = value.u64()?,
-                2 => entry.frame_len = value.u32()?,
+                2 => entry.frame_len = frame_len(&value, MAX_PAYLOAD_BYTES)?,
                 3 => entry.raw_len = value.u32()?,
                 4 => entry.records = value.u32()?,
                 5 => entry.first_key = bound(&value, leaf)?,
@@ -85,9 +85,10 @@ impl BlockEntry {
                 _ => {}
             }
         }
-        let sorted = !entry.first_key.is_empty() && entry.first_key <= entry.last_key;
-        let valid = sorted && is_frame_len(entry.frame_len, MAX_PAYLOAD_BYTES);
-        valid.then_some(entry).ok_or(Malformed)
+        let hashed = entry.state_hash != MISSING && entry.content_hash != MISSING;
+        let whole = hashed && entry.frame_len > 0 && !entry.first_key.is_empty();
+        let sorted = entry.first_key <= entry.last_key;
+        (whole && sorted).then_some(entry).ok_or(Malformed)
     }
 
     fn empty() -> Self {
@@ -98,8 +99,8 @@ impl BlockEntry {
             records: 0,
             first_key: Bytes::new(),
             last_key: Bytes::new(),
-            state_hash: Hash::default(),
-            content_hash: Hash::default(),
+            state_hash: MISSING,
+            content_hash: MISSING,
         }
     }
 }
@@ -151,25 +152,27 @@ impl LeafEntry {
     }
 
     fn decode(message: &[u8], root: &Bytes) -> Result<Self, Malformed> {
-        let mut entry = Self::of(&[], 0, 0, Hash::default());
+        let mut entry = Self::of(&[], 0, 0, MISSING);
         let mut fields = Reader::new(message);
         while let Some((number, value)) = fields.field()? {
             match number {
                 1 => entry.offset = value.u64()?,
-                2 => entry.frame_len = value.u32()?,
+                2 => entry.frame_len = frame_len(&value, MAX_META_BYTES)?,
                 3 => entry.first_key = bound(&value, root)?,
                 4 => entry.last_key = bound(&value, root)?,
                 5 => entry.check = hash_of(&value)?,
                 _ => {}
             }
         }
-        let sorted = !entry.first_key.is_empty() && entry.first_key <= entry.last_key;
-        let valid = sorted && is_frame_len(entry.frame_len, MAX_META_BYTES);
-        valid.then_some(entry).ok_or(Malformed)
+        let whole = entry.check != MISSING && entry.frame_len > 0 && !entry.first_key.is_empty();
+        let sorted = entry.first_key <= entry.last_key;
+        (whole && sorted).then_some(entry).ok_or(Malformed)
     }
 }
 
 const ENTRY: u8 = bytes_tag(1);
+/// What stands for a hash that was not there: no input is known, nor ever will be, that has it.
+const MISSING: Hash = [0; 32];
 
 fn span(offset: u64, frame_len: u32) -> Range<u64> {
     offset..offset.saturating_add(frame_len.into())
@@ -181,9 +184,14 @@ pub(crate) fn is_frame_len(frame_len: u32, payload_limit: u32) -> bool {
     payload.is_some_and(|len| len <= payload_limit as usize)
 }
 
+fn frame_len(value: &Value<'_>, payload_limit: u32) -> Result<u32, Malformed> {
+    let len = value.u32()?;
+    if is_frame_len(len, payload_limit) { Ok(len) } else { Err(Malformed) }
+}
+
 fn bound(value: &Value<'_>, message: &Bytes) -> Result<Bytes, Malformed> {
     let key = value.bytes(message)?;
-    if key.len() > INDEX_KEY_BYTES { Err(Malformed) } else { Ok(key) }
+    if (1..=INDEX_KEY_BYTES).contains(&key.len()) { Ok(key) } else { Err(Malformed) }
 }
 
 fn hash_of(value: &Value<'_>) -> Result<Hash, Malformed> {

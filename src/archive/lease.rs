@@ -58,13 +58,19 @@ fn decode_lease(message: &[u8]) -> Result<Lease, Malformed> {
     let mut fields = Reader::new(message);
     while let Some((number, value)) = fields.field()? {
         match number {
-            1 => lease.id.0 = value.i64()?,
+            1 => lease.id = id(value.i64()?)?,
             2 => lease.granted_ttl = ttl(value.i64()?)?,
             3 => lease.remaining_ttl = ttl(value.i64()?)?,
             _ => {}
         }
     }
-    if lease.id.0 == 0 { Err(Malformed) } else { Ok(lease) }
+    // The id may be missing.
+    id(lease.id.0)?;
+    Ok(lease)
+}
+
+fn id(id: i64) -> Result<LeaseId, Malformed> {
+    LeaseId::from_wire(id).ok_or(Malformed)
 }
 
 fn ttl(seconds: i64) -> Result<Duration, Malformed> {

@@ -120,7 +120,7 @@ fn the_page_has_the_values_of_the_code() {
         ("always the last", FOOTER_FRAME_LEN),
         ("frame is a block header of", BLOCK_HEADER_LEN),
         ("So a frame is", FRAME_OVERHEAD),
-        ("It is", PREAMBLE_LEN),
+        ("The preamble is", PREAMBLE_LEN),
         ("These", FRAME_HEADER_LEN),
     ] {
         assert!(PAGE.contains(&format!("{what} {len} ")), "{what} {len}");

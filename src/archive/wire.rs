@@ -83,6 +83,10 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         let tag = self.varint()?;
+        let number = tag >> 3;
+        if number == 0 {
+            return Err(Malformed);
+        }
         let value = match tag & 7 {
             VARINT => Value::Varint(self.varint()?),
             FIXED64 => self.take(8).map(|_| Value::Fixed)?,
@@ -90,7 +94,7 @@ impl<'a> Reader<'a> {
             FIXED32 => self.take(4).map(|_| Value::Fixed)?,
             _ => return Err(Malformed),
         };
-        Ok(Some((tag >> 3, value)))
+        Ok(Some((number, value)))
     }
 
     /// Whether the next byte is this one, which is then taken: the tag of a field that may be absent.

@@ -3,6 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
+#[path = "../support/frames.rs"]
+mod frames;
+
+mod forged;
 mod random;
 mod samples;
 
@@ -16,6 +20,7 @@ use etcd_ark::archive::{Decoder, Event};
 use etcd_ark::{KeyRange, KeyValue};
 use serde_json::{Value, json};
 
+use forged::{allowed_archives, forged_archives};
 use samples::{Sample, good_samples, small_archives};
 
 /// What the Python reader said about one archive.
@@ -108,6 +113,7 @@ fn read_by_rust(archive: &[u8]) -> Vec<Value> {
                 "content_root": summary.content_root.to_string(),
                 "archive_root": summary.archive_root.to_string(),
             }})),
+            Event::Skipped { .. } => {}
             other => panic!("not an event of these archives: {other:?}"),
         }
     }
@@ -190,7 +196,11 @@ fn damaged(archive: &[u8], another: &[u8]) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn python_reads_what_rust_reads() {
     let samples: Vec<_> = good_samples().into_iter().map(|Sample { name, bytes }| (name, bytes)).collect();
-    for (verdict, (name, bytes)) in read_by_python(&samples).iter().zip(&samples) {
+    assert_both_read(&samples);
+}
+
+fn assert_both_read(samples: &[(String, Vec<u8>)]) {
+    for (verdict, (name, bytes)) in read_by_python(samples).iter().zip(samples) {
         assert_eq!(verdict.fault, None, "{name} is refused");
         let expected = read_by_rust(bytes);
         assert_eq!(verdict.lines.len(), expected.len(), "{name}: lines");
@@ -215,4 +225,25 @@ fn python_refuses_what_is_damaged() {
         let refused = verdict.fault.is_some() && !verdict.accepts();
         assert_eq!(refused, name != "undamaged", "{name}: {:?}", verdict.fault);
     }
+}
+
+#[test]
+fn both_refuse_what_is_forged() {
+    let forged = forged_archives();
+    let archives: Vec<_> =
+        forged.iter().map(|(name, _, bytes)| ((*name).to_owned(), bytes.clone())).collect();
+    for (verdict, (name, reason, bytes)) in read_by_python(&archives).iter().zip(&forged) {
+        let fault = verdict.fault.as_ref().unwrap_or_else(|| panic!("{name}: Python accepts it"));
+        assert!(fault.contains(reason), "{name}: {fault}");
+        assert!(!verdict.accepts(), "{name}");
+        let mut decoder = Decoder::new();
+        decoder.feed(bytes);
+        let end = std::iter::from_fn(|| decoder.next_event().transpose()).find_map(Result::err);
+        assert!(end.is_some() && decoder.finish().is_err(), "{name}: Rust accepts it");
+    }
+}
+
+#[test]
+fn both_read_what_is_odd_but_allowed() {
+    assert_both_read(&allowed_archives());
 }

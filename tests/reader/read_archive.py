@@ -17,7 +17,7 @@ from blake3 import blake3
 MAGIC, MARKER, ZSTD_MAGIC = b"\x89ARK\r\n\x1a\n", b"\xf7AFR", b"\x28\xb5\x2f\xfd"
 HEADER, BLOCK, LEASES, INDEX_LEAF, INDEX_ROOT, FOOTER = range(0x81, 0x87)
 BLOCK_LIMIT, OTHER_LIMIT, RAW_LIMIT, RECORD_LIMIT = 64 << 20, 8 << 20, 64 << 20, 32 << 20
-LEASES_LIMIT, LEAF_LIMIT, INDEX_KEY, RECORD_MINIMUM = 4096, 256, 1024, 4
+LEASES_LIMIT, LEAF_LIMIT, INDEX_KEY, RECORD_MINIMUM, WINDOW_LIMIT = 4096, 256, 1024, 4, 64 << 20
 
 
 class Fault(Exception):
@@ -46,18 +46,50 @@ def string(value):
     return value.decode("utf-8")
 
 
-# Messages: name and type of each field, by number from 1 on. A list is a repeated message.
+def lease_id(value):
+    need(value, "a lease has id 0")
+    return int64(value)
+
+
+def ttl(value):
+    need(int64(value) >= 0, "a TTL is negative")
+    return value
+
+
+def block_len(value):
+    need(44 <= value <= 44 + BLOCK_LIMIT, f"no block has a frame of {value} bytes")
+    return value
+
+
+def leaf_len(value):
+    need(44 <= value <= 44 + OTHER_LIMIT, f"no leaf has a frame of {value} bytes")
+    return value
+
+
+def index_key(value):
+    need(1 <= len(value) <= INDEX_KEY, f"a key in the index has {len(value)} bytes")
+    return value
+
+
+def hash32(value):
+    need(len(value) == 32, f"a hash has {len(value)} bytes")
+    return value
+
+
+# Messages: name and type of each field, by number from 1 on. A list is a repeated message. A type is a function that
+# takes what is there and refuses what is not valid, each time that the field occurs.
+NUMBERS = uint64, uint32, int64, lease_id, ttl, block_len, leaf_len
 HEADER_FIELDS = [
     ("cluster_id", uint64), ("member_id", uint64), ("revision", int64), ("created_unix_ms", int64),
     ("server_version", string), ("writer", string), ("range_start", bytes), ("range_end", bytes),
 ]
-LEASES_FIELDS = [("leases", [("id", int64), ("granted_ttl", int64), ("remaining_ttl", int64)])]
+LEASES_FIELDS = [("leases", [("id", lease_id), ("granted_ttl", ttl), ("remaining_ttl", ttl)])]
 LEAF_FIELDS = [("blocks", [
-    ("offset", uint64), ("frame_len", uint32), ("raw_len", uint32), ("records", uint32),
-    ("first_key", bytes), ("last_key", bytes), ("state_hash", bytes), ("content_hash", bytes),
+    ("offset", uint64), ("frame_len", block_len), ("raw_len", uint32), ("records", uint32),
+    ("first_key", index_key), ("last_key", index_key), ("state_hash", hash32), ("content_hash", hash32),
 ])]
 ROOT_FIELDS = [("leaves", [
-    ("offset", uint64), ("frame_len", uint32), ("first_key", bytes), ("last_key", bytes), ("check", bytes),
+    ("offset", uint64), ("frame_len", leaf_len), ("first_key", index_key), ("last_key", index_key), ("check", hash32),
 ])]
 RECORD_FIELDS = [
     ("key", bytes), ("create_revision", int64), ("mod_revision", int64), ("version", int64),
@@ -101,8 +133,10 @@ def fields(data):
 
 
 def message(data, schema, repeated_limit=0, canonical=False):
-    empty = {uint64: 0, uint32: 0, int64: 0, string: "", bytes: b""}
-    result = {name: [] if isinstance(kind, list) else empty[kind] for name, kind in schema}
+    def missing(kind):
+        return [] if isinstance(kind, list) else 0 if kind in NUMBERS else "" if kind is string else b""
+
+    result = {name: missing(kind) for name, kind in schema}
     last = 0
     for number, wire, value in fields(data):
         if canonical:
@@ -111,7 +145,7 @@ def message(data, schema, repeated_limit=0, canonical=False):
         if number > len(schema):
             continue
         name, kind = schema[number - 1]
-        need(wire == (0 if kind in (uint64, uint32, int64) else 2), f"{name} has wire type {wire}")
+        need(wire == (0 if kind in NUMBERS else 2), f"{name} has wire type {wire}")
         if isinstance(kind, list):
             need(len(result[name]) < repeated_limit, f"more than {repeated_limit} {name}")
             result[name].append(message(value, kind))
@@ -135,7 +169,7 @@ def decompressed(stored, raw_len):
     stated = zstandard.get_frame_parameters(stored)
     need(stated.content_size == raw_len, "the Zstandard frame does not state the raw length as its content size")
     need(stated.dict_id == 0, "the Zstandard frame needs a dictionary")
-    return zstandard.ZstdDecompressor().decompress(stored, allow_extra_data=False)
+    return zstandard.ZstdDecompressor(max_window_size=WINDOW_LIMIT).decompress(stored, allow_extra_data=False)
 
 
 def emit(what, value):
@@ -248,8 +282,7 @@ class Reader:
 
     def leases(self, payload, length, check):
         for lease in message(payload, LEASES_FIELDS, LEASES_LIMIT)["leases"]:
-            need(lease["id"] != 0, "a lease has id 0")
-            need(lease["granted_ttl"] >= 0 and lease["remaining_ttl"] >= 0, "a TTL is negative")
+            lease_id(lease["id"])  # It may be missing.
             need(self.last_lease is None or lease["id"] > self.last_lease, "the ids of leases do not ascend")
             self.last_lease = lease["id"]
             emit("lease", lease)

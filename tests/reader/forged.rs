@@ -1,0 +1,390 @@
+//! Archives in which every hash is right, so that nothing but the rule that they bend can tell: what a faulty or
+//! hostile program could write.
+
+use crate::frames::{BLOCK, FOOTER, HEADER, INDEX_LEAF, INDEX_ROOT, LEASES, frame, seal};
+
+/// What to make an archive of.
+struct Draft {
+    /// Major and minor version.
+    version: [u8; 2],
+    header: Vec<u8>,
+    /// Keys and values.
+    blocks: Vec<Vec<[&'static str; 2]>>,
+    /// Types and payloads of frames between blocks and index.
+    others: Vec<(u8, Vec<u8>)>,
+}
+
+/// A frame before its check is computed, and before anything else is computed from it.
+struct Part<'a> {
+    kind: u8,
+    /// How many of its type there were before.
+    nth: usize,
+    reserved: &'a mut u8,
+    payload: &'a mut Vec<u8>,
+}
+
+fn good() -> Draft {
+    Draft {
+        version: [1, 0],
+        header: [number(1, 7), bytes(6, b"forger"), bytes(7, b"\0"), bytes(8, b"\0")].concat(),
+        blocks: vec![vec![["a", "1"], ["b", "2"]], vec![["c", "3"], ["d", "4"]]],
+        others: vec![(LEASES, leases(&[-3, 2])), (LEASES, leases(&[4]))],
+    }
+}
+
+impl Draft {
+    fn bent(&self, bend: impl FnMut(Part<'_>)) -> Vec<u8> {
+        let [major, minor] = self.version;
+        let mut out = Writer { archive: Vec::new(), checks: Vec::new(), kinds: Vec::new(), bend };
+        out.archive.extend_from_slice(&[&b"\x89ARK\r\n\x1a\n"[..], &[major, 0, minor, 0]].concat());
+        let mut archive_root = [b"etcd-ark v1 archive root\n", &out.archive[..]].concat();
+        let mut state_root = b"etcd-ark v1 state root\n".to_vec();
+        let mut content_root = b"etcd-ark v1 content root\n".to_vec();
+
+        out.put(HEADER, self.header.clone());
+        let mut leaf = Vec::new();
+        for (ordinal, records) in self.blocks.iter().enumerate() {
+            let (offset, block) = out.put(BLOCK, block(ordinal as u64, records));
+            let (state, content) = (&block[32..64], &block[64..96]);
+            state_root.extend_from_slice(state);
+            content_root.extend_from_slice(content);
+            let [first, last] = [records[0], records[records.len() - 1]].map(|[key, _]| key.as_bytes());
+            let numbers = [offset, block.len() as u64, u32_at(&block, 20), u32_at(&block, 24)];
+            let numbers = (1..).zip(numbers).flat_map(|(field, value)| number(field, value));
+            let others =
+                (5..).zip([first, last, state, content]).flat_map(|(field, value)| bytes(field, value));
+            leaf.extend(bytes(1, &numbers.chain(others).collect::<Vec<_>>()));
+        }
+        for (kind, payload) in &self.others {
+            out.put(*kind, payload.clone());
+        }
+        let (offset, leaf) = out.put(INDEX_LEAF, leaf);
+        let [first, last] = ["a", "d"].map(str::as_bytes);
+        let check = &leaf[leaf.len() - 32..];
+        let entry = [
+            number(1, offset),
+            number(2, leaf.len() as u64),
+            bytes(3, first),
+            bytes(4, last),
+            bytes(5, check),
+        ];
+        let (offset, root) = out.put(INDEX_ROOT, bytes(1, &entry.concat()));
+
+        let records = self.blocks.iter().flatten();
+        let content: usize = records.clone().flatten().map(|part| part.len()).sum();
+        let file_len = out.archive.len() + 212;
+        let counts =
+            [offset, records.count() as u64, self.blocks.len() as u64, content as u64, file_len as u64];
+        let mut footer = counts.map(u64::to_le_bytes).concat();
+        footer.extend_from_slice(&root[root.len() - 32..]);
+        archive_root.extend_from_slice(&out.checks);
+        for root in [state_root, content_root, archive_root] {
+            footer.extend_from_slice(blake3::hash(&root).as_bytes());
+        }
+        out.put(FOOTER, footer);
+        out.archive
+    }
+
+    fn unbent(&self) -> Vec<u8> {
+        self.bent(|_| {})
+    }
+}
+
+struct Writer<F> {
+    archive: Vec<u8>,
+    checks: Vec<u8>,
+    kinds: Vec<u8>,
+    bend: F,
+}
+
+impl<F: FnMut(Part<'_>)> Writer<F> {
+    /// Where the frame begins, and the frame as it was bent.
+    fn put(&mut self, kind: u8, mut payload: Vec<u8>) -> (u64, Vec<u8>) {
+        let nth = self.kinds.iter().filter(|before| **before == kind).count();
+        self.kinds.push(kind);
+        let mut reserved = 0;
+        (self.bend)(Part { kind, nth, reserved: &mut reserved, payload: &mut payload });
+        let mut covered = frame(kind, &payload);
+        covered.truncate(covered.len() - 32);
+        covered[7] = reserved;
+        let sealed = seal(covered);
+        let offset = self.archive.len() as u64;
+        self.archive.extend_from_slice(&sealed);
+        self.checks.extend_from_slice(&sealed[sealed.len() - 32..]);
+        (offset, sealed)
+    }
+}
+
+fn varint(mut value: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    while value >= 0x80 {
+        out.push(value.to_le_bytes()[0] | 0x80);
+        value >>= 7;
+    }
+    out.push(value.to_le_bytes()[0]);
+    out
+}
+
+fn number(field: u64, value: u64) -> Vec<u8> {
+    [varint(field << 3), varint(value)].concat()
+}
+
+fn bytes(field: u64, value: &[u8]) -> Vec<u8> {
+    [varint(field << 3 | 2), varint(value.len() as u64), value.to_vec()].concat()
+}
+
+fn leases(ids: &[i64]) -> Vec<u8> {
+    ids.iter().flat_map(|id| bytes(1, &[number(1, id.cast_unsigned()), number(2, 60)].concat())).collect()
+}
+
+/// A record with these fields between key and value.
+fn record([key, value]: [&str; 2], between: &[u8]) -> Vec<u8> {
+    let fields = [&bytes(1, key.as_bytes()), between, &bytes(5, value.as_bytes())].concat();
+    [varint(fields.len() as u64), fields].concat()
+}
+
+fn block(ordinal: u64, records: &[[&str; 2]]) -> Vec<u8> {
+    let content: Vec<_> = records.iter().flatten().flat_map(|part| sized(part)).collect();
+    let mut payload = ordinal.to_le_bytes().to_vec();
+    payload.extend_from_slice(&[0; 76]);
+    payload[12..16].copy_from_slice(&u32::try_from(records.len()).unwrap().to_le_bytes());
+    payload[52..84].copy_from_slice(blake3::hash(&content).as_bytes());
+    let raw: Vec<_> = records.iter().flat_map(|pair| record(*pair, &number(2, 5))).collect();
+    set_raw(&mut payload, &raw);
+    payload
+}
+
+fn sized(part: &str) -> Vec<u8> {
+    [&u32::try_from(part.len()).unwrap().to_le_bytes(), part.as_bytes()].concat()
+}
+
+/// Puts other raw bytes into a block, and what is computed of them but the content hash.
+fn set_raw(payload: &mut Vec<u8>, raw: &[u8]) {
+    payload[8..12].copy_from_slice(&u32::try_from(raw.len()).unwrap().to_le_bytes());
+    payload[20..52].copy_from_slice(blake3::hash(raw).as_bytes());
+    payload.truncate(84);
+    payload.extend_from_slice(raw);
+}
+
+/// Compresses a block.
+fn compress(payload: &mut Vec<u8>, with_size: bool) {
+    let mut compressor = zstd::bulk::Compressor::new(1).unwrap();
+    compressor.include_checksum(true).unwrap();
+    compressor.include_contentsize(with_size).unwrap();
+    let stored = compressor.compress(&payload[84..]).unwrap();
+    payload[16] = 1;
+    payload.truncate(84);
+    payload.extend_from_slice(&stored);
+}
+
+/// Puts fields in front of those of the first entry.
+fn prefix_entry(payload: &mut Vec<u8>, fields: &[u8]) {
+    payload[1] += u8::try_from(fields.len()).unwrap();
+    assert!(payload[1] < 0x80, "lengths must stay varints of one byte");
+    payload.splice(2..2, fields.iter().copied());
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u64 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()).into()
+}
+
+/// Names, what the Python reader must say, and archives.
+pub(crate) fn forged_archives() -> Vec<(&'static str, &'static str, Vec<u8>)> {
+    [versions_and_frames(), blocks(), records(), messages(), leases_out_of_order(), index_and_footer()]
+        .concat()
+}
+
+type Forged = Vec<(&'static str, &'static str, Vec<u8>)>;
+
+/// With the payload of one frame changed.
+fn with(kind: u8, nth: usize, mut change: impl FnMut(&mut Vec<u8>)) -> Vec<u8> {
+    good().bent(|part| {
+        if (part.kind, part.nth) == (kind, nth) {
+            change(part.payload);
+        }
+    })
+}
+
+fn versions_and_frames() -> Forged {
+    let reserved = |kind| {
+        Draft { others: vec![(0x07, Vec::new())], ..good() }.bent(|part| {
+            *part.reserved = (part.kind == kind).into();
+        })
+    };
+    let late = vec![(LEASES, leases(&[1])), (BLOCK, block(2, &[["e", "5"]]))];
+    let late = Draft { others: late, ..good() }.unbent();
+    let long = Draft { others: vec![(0x07, vec![0; (8 << 20) + 1])], ..good() }.unbent();
+    let other = |kind| Draft { others: vec![(kind, Vec::new())], ..good() }.unbent();
+    vec![
+        ("major version 0", "major version 0", Draft { version: [0, 1], ..good() }.unbent()),
+        ("major version 2", "major version 2", Draft { version: [2, 0], ..good() }.unbent()),
+        ("frame reserved", "frame reserved is not zero", reserved(BLOCK)),
+        ("frame reserved, skipped", "frame reserved is not zero", reserved(0x07)),
+        ("an unknown critical frame", "unknown frame type 8a", other(0x8a)),
+        ("a payload beyond the limit", "over the limit", long),
+        ("a block behind leases", "type 82 after one of type 83", late),
+        ("a second header", "HEADER must be the first frame", other(HEADER)),
+    ]
+}
+
+fn blocks() -> Forged {
+    let block = |at: usize, value| with(BLOCK, 1, |payload| payload[at] = value);
+    let flipped = |at: usize| with(BLOCK, 1, |payload| payload[at] ^= 1);
+    let stored = |change: fn(&mut Vec<u8>)| with(BLOCK, 1, change);
+    vec![
+        ("an ordinal left out", "block 2 stands where block 1 should", block(0, 2)),
+        ("an ordinal twice", "block 0 stands where block 1 should", block(0, 0)),
+        ("a raw length", "raw bytes, not", flipped(8)),
+        ("a short block header", "too short for a block header", stored(|payload| payload.truncate(83))),
+        ("a raw length beyond the limit", "over the limit", block(11, 5)),
+        ("a record too many", "2 records, not 3", block(12, 3)),
+        ("no records", "0 records cannot be", block(12, 0)),
+        ("more records than fit", "records cannot be", block(12, 200)),
+        ("an unknown compression", "unknown compression 2", block(16, 2)),
+        ("block reserved", "block reserved is not zero", block(18, 1)),
+        ("a state hash", "the state hash does not match", flipped(20)),
+        ("a content hash", "the content hash does not match", flipped(52)),
+        ("no content size", "does not state the raw length", stored(|payload| compress(payload, false))),
+        (
+            "a skippable frame",
+            "not a Zstandard frame",
+            stored(|payload| {
+                compress(payload, true);
+                payload.splice(84..84, *b"\x50\x2a\x4d\x18\0\0\0\0");
+            }),
+        ),
+        (
+            "something behind the Zstandard frame",
+            "unused data",
+            stored(|payload| {
+                compress(payload, true);
+                payload.push(0);
+            }),
+        ),
+    ]
+}
+
+fn records() -> Forged {
+    let keys = |blocks: [&[[&'static str; 2]]; 2]| {
+        Draft { blocks: blocks.map(<[_]>::to_vec).to_vec(), ..good() }.unbent()
+    };
+    // Another spelling of the same keys and values.
+    let spelled = |between: &[u8]| {
+        let raw = [record(["c", "3"], between), record(["d", "4"], b"")].concat();
+        with(BLOCK, 1, |payload| set_raw(payload, &raw))
+    };
+    let cut = with(BLOCK, 1, |payload| {
+        let raw = [&payload[84..], b"\x09\x0a\x01e"].concat();
+        set_raw(payload, &raw);
+    });
+    let canonical = "a record is not canonical";
+    vec![
+        ("keys descend", "the keys do not ascend", keys([&[["b", "0"]], &[["d", "1"], ["c", "2"]]])),
+        ("a key twice", "the keys do not ascend", keys([&[["b", "0"]], &[["d", "1"], ["d", "2"]]])),
+        ("keys descend between blocks", "the keys do not ascend", keys([&[["c", "0"]], &[["b", "0"]]])),
+        ("an empty key", canonical, keys([&[["", "1"]], &[["b", ""]]])),
+        ("an empty value that is written", canonical, keys([&[["a", "1"]], &[["b", ""]]])),
+        ("a zero that is written", canonical, spelled(&number(2, 0))),
+        ("fields that descend", canonical, spelled(&[number(3, 5), number(2, 5)].concat())),
+        ("a field twice", canonical, spelled(&[number(2, 5), number(2, 5)].concat())),
+        ("a field that is not etcd's", canonical, spelled(&number(7, 5))),
+        ("a padded varint", "shortest form", spelled(b"\x10\x85\x00")),
+        ("a padded tag", "shortest form", spelled(b"\x90\x00\x05")),
+        ("a record that is cut", "a record is cut short", cut),
+        ("a number as bytes", "create_revision has wire type 2", spelled(&bytes(2, b"5"))),
+    ]
+}
+
+fn messages() -> Forged {
+    let header = |fields: &[u8]| with(HEADER, 0, |payload| payload.extend_from_slice(fields));
+    let entry = |fields: &[u8]| with(INDEX_LEAF, 0, |payload| prefix_entry(payload, fields));
+    vec![
+        ("field number 0", "number 0", header(b"\x00\x00")),
+        ("a group in an unknown field", "wire type 3", header(b"\xa3\x06\xa4\x06")),
+        ("a tag without a value", "a varint is cut short", header(b"\x10")),
+        ("a varint of 11 bytes", "too long", header(b"\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")),
+        ("a varint of 65 bits", "more than 64 bits", header(b"\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02")),
+        ("a padded varint in an unknown field", "shortest form", header(b"\xa0\x06\x85\x00")),
+        ("an unknown field that is cut", "cut short", header(b"\xa2\x06\x02h")),
+        ("a known field of another type", "writer has wire type 0", header(&number(6, 1))),
+        ("not UTF-8", "can't decode", header(b"\x2a\x01\xff")),
+        ("a short hash before the right one", "a hash has 31 bytes", entry(&bytes(7, &[1; 31]))),
+        ("more than 32 bits before the right number", "more than 32 bits", entry(&number(3, 1 << 32))),
+        ("a frame length before the right one", "frame of 43 bytes", entry(&number(2, 43))),
+        (
+            "a leaf's length before the right one",
+            "frame of 43 bytes",
+            with(INDEX_ROOT, 0, |payload| prefix_entry(payload, &number(2, 43))),
+        ),
+        ("an empty key before the right one", "has 0 bytes", entry(&bytes(5, b""))),
+    ]
+}
+
+fn leases_out_of_order() -> Forged {
+    let frames = |payloads: [Vec<u8>; 2]| {
+        Draft { others: payloads.map(|payload| (LEASES, payload)).to_vec(), ..good() }.unbent()
+    };
+    let lease = |fields: [Vec<u8>; 2]| frames([bytes(1, &fields.concat()), Vec::new()]);
+    let many: Vec<_> = (1..=4097).collect();
+    let ascend = "the ids of leases do not ascend";
+    vec![
+        ("leases descend", ascend, frames([leases(&[2, 1]), Vec::new()])),
+        ("a lease twice, between frames", ascend, frames([leases(&[1, 2]), leases(&[2])])),
+        ("ids as unsigned numbers", ascend, frames([leases(&[1, -1]), Vec::new()])),
+        ("a lease with id 0", "id 0", frames([leases(&[0]), Vec::new()])),
+        ("a lease without an id", "id 0", lease([number(2, 1), Vec::new()])),
+        ("id 0 before the right one", "id 0", lease([number(1, 0), number(1, 5)])),
+        ("a negative TTL", "a TTL is negative", lease([number(1, 5), number(3, u64::MAX)])),
+        ("leases beyond the limit", "more than 4096 leases", frames([leases(&many), Vec::new()])),
+    ]
+}
+
+fn index_and_footer() -> Forged {
+    let last_byte = |kind| with(kind, 0, |payload| *payload.last_mut().unwrap() ^= 1);
+    let one_entry = with(INDEX_LEAF, 0, |payload| payload.truncate(2 + usize::from(payload[1])));
+    let without = |kind| with(kind, 0, Vec::clear);
+    let mut all = vec![
+        ("a hash in the leaf", "the index does not agree with the blocks", last_byte(INDEX_LEAF)),
+        ("a leaf without one block", "blocks are missing in the index", one_entry),
+        ("a leaf without blocks", "an index leaf without blocks", without(INDEX_LEAF)),
+        ("a check in the root", "the index root does not agree", last_byte(INDEX_ROOT)),
+        ("a root without leaves", "the index root does not agree", without(INDEX_ROOT)),
+        ("a longer footer", "168 bytes", with(FOOTER, 0, |payload| payload.push(0))),
+    ];
+    for (at, name) in [
+        (0, "index_root_offset in the footer"),
+        (8, "records in the footer"),
+        (16, "blocks in the footer"),
+        (24, "bytes in the footer"),
+        (32, "file_len in the footer"),
+        (40, "index_root_check in the footer"),
+        (72, "state_root in the footer"),
+        (104, "content_root in the footer"),
+        (136, "archive_root in the footer"),
+    ] {
+        all.push((name, name, with(FOOTER, 0, |payload| payload[at] ^= 1)));
+    }
+    all
+}
+
+/// Archives that no rule refuses.
+pub(crate) fn allowed_archives() -> Vec<(String, Vec<u8>)> {
+    let header = |fields: &[u8]| with(HEADER, 0, |payload| *payload = [fields, &payload[..]].concat());
+    let others = |others: Vec<(u8, Vec<u8>)>| Draft { others, ..good() }.unbent();
+    let negative = u64::MAX;
+    let all = [
+        ("nothing bent", good().unbent()),
+        ("a newer minor version", Draft { version: [1, 7], ..good() }.unbent()),
+        ("frames to skip", others(vec![(0x07, b"?".to_vec()), (LEASES, leases(&[1])), (0x7f, Vec::new())])),
+        ("a lease frame without leases", others(vec![(LEASES, Vec::new())])),
+        ("a TTL above the one granted", others(vec![(LEASES, bytes(1, b"\x08\x05\x18\x09"))])),
+        ("zeros and empty fields that are written", header(b"\x10\x00\x18\x00\x2a\x00")),
+        ("fields in another order, and one twice", header(&[bytes(6, b"?"), number(2, 9)].concat())),
+        ("unknown fields", header(b"\xa0\x06\x05\xa1\x06\0\0\0\0\0\0\0\0\xa2\x06\x02hi\xa5\x06\0\0\0\0")),
+        ("an unknown field with the highest number", header(&number(u64::MAX >> 3, 1))),
+        ("a negative revision", header(&[number(3, negative), number(4, negative)].concat())),
+        ("a field of an entry twice", with(INDEX_LEAF, 0, |payload| prefix_entry(payload, &number(1, 5)))),
+        ("a Zstandard frame with a checksum", with(BLOCK, 0, |payload| compress(payload, true))),
+    ];
+    all.map(|(name, bytes)| (name.to_owned(), bytes)).to_vec()
+}
