@@ -259,9 +259,10 @@ impl StdError for FormatError {}
 
 impl From<FormatError> for Error {
     fn from(error: FormatError) -> Self {
-        let message = match error.kind() {
-            ErrorKind::Unsupported => "the archive needs a newer program",
-            _ if matches!(error.fault, Fault::Incomplete { .. }) => "the archive is incomplete",
+        let message = match error.fault {
+            _ if error.kind() == ErrorKind::Unsupported => "the archive needs a newer program",
+            Fault::NotAnArchive => "the file can't be read as an archive",
+            Fault::Incomplete { .. } => "the archive is incomplete",
             _ => "the archive is damaged",
         };
         Self::new(error.kind(), message).with_source(error)
