@@ -5,13 +5,14 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::block::Block;
 use super::error::{Fault, FormatError};
 use super::footer::{Footer, Summary};
-use super::frame::{Body, Frame, Opened, check_magic, read_preamble, stated_frame_len};
+use super::frame::{Frame, check_magic, read_preamble, stated_frame_len};
 use super::hash::RootHasher;
 use super::header::Header;
 use super::index::{BlockEntry, LeafEntry};
 use super::layout::{FRAME_HEADER_LEN, FrameType, PREAMBLE_LEN};
 use super::lease::Lease;
 use super::ledger::{BlockFacts, Ledger};
+use super::opened::{Body, Opened};
 
 /// Something that was read and verified.
 #[derive(Clone, Debug)]

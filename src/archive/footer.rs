@@ -6,9 +6,8 @@ use bytes::Bytes;
 
 use super::error::{Fault, FormatError};
 use super::fixed::Fields;
-use super::frame::Frame;
+use super::frame::{Frame, is_frame_len};
 use super::hash::{Hash, Root};
-use super::index::is_frame_len;
 use super::layout::{FOOTER_FRAME_LEN, FOOTER_LEN, FrameType, MAX_META_BYTES, PREAMBLE_LEN};
 
 /// What a whole archive holds.

@@ -2,18 +2,13 @@
 
 use bytes::Bytes;
 
-use super::block::Block;
 use super::error::{EncodeError, Fault, FormatError};
 use super::fixed::{Fields, overwrite};
-use super::footer::Footer;
 use super::hash::{Hash, hash};
-use super::header::Header;
-use super::index::{BlockEntry, LeafEntry, decode_leaf, decode_root};
 use super::layout::{
-    CRITICAL, FOOTER_LEN, FRAME_HEADER_LEN, FRAME_OVERHEAD, FRAME_RESERVED_LEN, FrameType, HASH_LEN, MAGIC,
-    MAJOR, MARKER, MARKER_LEN, MAX_META_BYTES, MAX_PAYLOAD_BYTES, MINOR, PREAMBLE_LEN, TYPE_LEN,
+    FOOTER_LEN, FRAME_HEADER_LEN, FRAME_OVERHEAD, FRAME_RESERVED_LEN, FrameType, HASH_LEN, MAGIC, MAJOR,
+    MARKER, MARKER_LEN, MAX_META_BYTES, MAX_PAYLOAD_BYTES, MINOR, PREAMBLE_LEN, TYPE_LEN,
 };
-use super::lease::{self, Lease};
 
 /// The first bytes of an archive.
 pub(crate) fn preamble() -> Vec<u8> {
@@ -89,6 +84,12 @@ pub(crate) fn stated_frame_len(bytes: &[u8], offset: u64) -> Result<usize, Forma
     Ok(FRAME_OVERHEAD + bytes as usize)
 }
 
+/// Whether a frame can have this length. Whoever seeks reads, and allocates, as much as an entry says.
+pub(crate) fn is_frame_len(frame_len: u32, payload_limit: u32) -> bool {
+    let payload = (frame_len as usize).checked_sub(FRAME_OVERHEAD);
+    payload.is_some_and(|len| len <= payload_limit as usize)
+}
+
 /// A frame as it lies in the file, not yet checked.
 #[derive(Clone, Debug)]
 pub struct Frame {
@@ -143,7 +144,7 @@ impl Frame {
         }
     }
 
-    fn verify(&self) -> Result<(), FormatError> {
+    pub(crate) fn verify(&self) -> Result<(), FormatError> {
         let covered = self.bytes.get(..self.bytes.len() - HASH_LEN).unwrap_or_default();
         if hash(covered) != self.check() {
             return Err(Fault::CheckMismatch { frame: self.kind() }.at(self.offset));
@@ -154,61 +155,6 @@ impl Frame {
         }
         Ok(())
     }
-
-    /// Checks, decompresses and parses the frame: the work of reading an archive, and free of any
-    /// state, so that many threads can share it.
-    #[must_use]
-    pub fn open(self) -> Opened {
-        let body = self.verify().and_then(|()| self.parse());
-        Opened { offset: self.offset, len: self.len(), kind: self.kind(), check: self.check(), body }
-    }
-
-    fn parse(&self) -> Result<Body, FormatError> {
-        let payload = self.payload();
-        let Some(kind) = FrameType::from_byte(self.kind()) else {
-            return Ok(Body::Unknown { critical: self.kind() & CRITICAL != 0 });
-        };
-        let malformed = |what| Fault::Malformed { what }.at(self.offset);
-        match kind {
-            FrameType::Block => Block::open(payload, self.offset).map(Body::Block),
-            FrameType::Header => {
-                Header::decode(&payload).map(Body::Header).map_err(|_| malformed("the header"))
-            }
-            FrameType::Leases => {
-                lease::decode(&payload).map(Body::Leases).map_err(|_| malformed("a lease frame"))
-            }
-            FrameType::IndexLeaf => {
-                decode_leaf(&payload).map(Body::Leaf).map_err(|_| malformed("an index leaf"))
-            }
-            FrameType::IndexRoot => {
-                decode_root(&payload).map(Body::Root).map_err(|_| malformed("the index root"))
-            }
-            FrameType::Footer => {
-                Footer::decode(&payload).map(Body::Footer).ok_or_else(|| malformed("the footer"))
-            }
-        }
-    }
-}
-
-/// A frame's content, checked as far as it can be without the frames before it.
-#[derive(Clone, Debug)]
-pub struct Opened {
-    pub(crate) offset: u64,
-    pub(crate) len: usize,
-    pub(crate) kind: u8,
-    pub(crate) check: Hash,
-    pub(crate) body: Result<Body, FormatError>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) enum Body {
-    Block(Block),
-    Footer(Footer),
-    Header(Header),
-    Leaf(Vec<BlockEntry>),
-    Leases(Vec<Lease>),
-    Root(Vec<LeafEntry>),
-    Unknown { critical: bool },
 }
 
 /// Where the first frame begins.

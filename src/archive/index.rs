@@ -9,11 +9,9 @@ use bytes::Bytes;
 
 use super::error::{EncodeError, Fault, FormatError};
 use super::footer::Footer;
-use super::frame::{Frame, meta_frame};
+use super::frame::{Frame, is_frame_len, meta_frame};
 use super::hash::Hash;
-use super::layout::{
-    FRAME_OVERHEAD, FrameType, INDEX_KEY_BYTES, LEAF_BLOCKS, MAX_META_BYTES, MAX_PAYLOAD_BYTES,
-};
+use super::layout::{FrameType, INDEX_KEY_BYTES, LEAF_BLOCKS, MAX_META_BYTES, MAX_PAYLOAD_BYTES};
 use super::wire::{Malformed, Reader, Value, bytes_tag, put_bytes, put_message, put_u64, varint_tag};
 use crate::types::KeyRange;
 
@@ -176,12 +174,6 @@ const MISSING: Hash = [0; 32];
 
 fn span(offset: u64, frame_len: u32) -> Range<u64> {
     offset..offset.saturating_add(frame_len.into())
-}
-
-/// Whether a frame can have this length. Whoever seeks reads, and allocates, as much as an entry says.
-pub(crate) fn is_frame_len(frame_len: u32, payload_limit: u32) -> bool {
-    let payload = (frame_len as usize).checked_sub(FRAME_OVERHEAD);
-    payload.is_some_and(|len| len <= payload_limit as usize)
 }
 
 fn frame_len(value: &Value<'_>, payload_limit: u32) -> Result<u32, Malformed> {

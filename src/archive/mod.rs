@@ -24,6 +24,7 @@ mod index;
 mod layout;
 mod lease;
 mod ledger;
+mod opened;
 mod record;
 #[cfg(test)]
 #[allow(clippy::indexing_slicing, reason = "tests may fail by panicking")]
@@ -36,10 +37,11 @@ pub use decoder::{Decoder, Event};
 pub use encoder::Encoder;
 pub use error::{EncodeError, Fault, FormatError};
 pub use footer::{Footer, Summary};
-pub use frame::{Frame, Opened};
+pub use frame::Frame;
 pub use hash::Root;
 pub use header::Header;
 pub use index::{BlockEntry, IndexLeaf, IndexRoot, LeafEntry};
 pub use layout::{MAX_LEASES_PER_FRAME, MAX_RECORD_BYTES};
 pub use lease::Lease;
+pub use opened::Opened;
 pub use record::Records;

@@ -86,8 +86,8 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if something given can't work, [`ErrorKind::Unavailable`] if no member
-    /// answers (the message tells each one's cause), [`ErrorKind::Auth`] for wrong credentials.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if something given can't work, [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) if no member
+    /// answers (the message tells each one's cause), [`ErrorKind::Auth`](crate::ErrorKind::Auth) for wrong credentials.
     ///
     /// # Cancel safety
     ///
@@ -102,7 +102,7 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if something given can't work.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if something given can't work.
     pub fn connect_lazy(self) -> Result<Client> {
         let dialer = self.dialer();
         let limits =

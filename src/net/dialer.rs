@@ -1,17 +1,15 @@
 use std::io;
-use std::pin::Pin;
 #[cfg(feature = "tls")]
 use std::sync::OnceLock;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::endpoint::{Address, Endpoint, Security, bare_host};
 use super::failure::{Failure, chain};
+use super::socket::Socket;
 #[cfg(feature = "tls")]
 use super::tls::{TlsConfig, TlsDialer};
 use crate::error::Result;
@@ -91,7 +89,7 @@ impl Dialer {
         let socket = connect(endpoint.address()).await.map_err(|error| Failure::Dial(chain(&error)))?;
         #[cfg(feature = "tls")]
         if let (true, Some(tls)) = (self.encrypts(endpoint), self.tls.dialer.get()) {
-            return Ok(Socket(Box::new(tls.handshake(endpoint.server_name(), socket).await?)));
+            return Ok(Socket::new(tls.handshake(endpoint.server_name(), socket).await?));
         }
         Ok(socket)
     }
@@ -104,50 +102,8 @@ async fn connect(address: &Address) -> io::Result<Socket> {
             let tcp = TcpStream::connect((bare_host(host), *port)).await?;
             // Requests are small and wait for their answers: Nagle's algorithm would only delay them.
             tcp.set_nodelay(true)?;
-            Ok(Socket(Box::new(tcp)))
+            Ok(Socket::new(tcp))
         }
-        Address::Unix(path) => Ok(Socket(Box::new(UnixStream::connect(path).await?))),
-    }
-}
-
-/// A connected byte stream of any kind.
-pub(crate) struct Socket(Box<dyn ByteStream>);
-
-trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        Address::Unix(path) => Ok(Socket::new(UnixStream::connect(path).await?)),
     }
 }

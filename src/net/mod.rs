@@ -18,6 +18,7 @@ mod gave_up;
 mod picker;
 mod retry;
 mod roster;
+mod socket;
 mod status;
 #[cfg(feature = "tls")]
 mod tls;

@@ -12,8 +12,8 @@ use tokio::task::spawn_blocking;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::dialer::Socket;
 use super::failure::{Failure, chain};
+use super::socket::Socket;
 use crate::error::{Error, ErrorKind, Result};
 use crate::util::lock;
 

@@ -1,0 +1,68 @@
+//! What frames hold.
+
+use super::block::Block;
+use super::error::{Fault, FormatError};
+use super::footer::Footer;
+use super::frame::Frame;
+use super::hash::Hash;
+use super::header::Header;
+use super::index::{BlockEntry, LeafEntry, decode_leaf, decode_root};
+use super::layout::{CRITICAL, FrameType};
+use super::lease::{self, Lease};
+
+impl Frame {
+    /// Checks, decompresses and parses the frame: the work of reading an archive, and free of any
+    /// state, so that many threads can share it.
+    #[must_use]
+    pub fn open(self) -> Opened {
+        let body = self.verify().and_then(|()| self.parse());
+        Opened { offset: self.offset(), len: self.len(), kind: self.kind(), check: self.check(), body }
+    }
+
+    fn parse(&self) -> Result<Body, FormatError> {
+        let payload = self.payload();
+        let Some(kind) = FrameType::from_byte(self.kind()) else {
+            return Ok(Body::Unknown { critical: self.kind() & CRITICAL != 0 });
+        };
+        let malformed = |what| Fault::Malformed { what }.at(self.offset());
+        match kind {
+            FrameType::Block => Block::open(payload, self.offset()).map(Body::Block),
+            FrameType::Header => {
+                Header::decode(&payload).map(Body::Header).map_err(|_| malformed("the header"))
+            }
+            FrameType::Leases => {
+                lease::decode(&payload).map(Body::Leases).map_err(|_| malformed("a lease frame"))
+            }
+            FrameType::IndexLeaf => {
+                decode_leaf(&payload).map(Body::Leaf).map_err(|_| malformed("an index leaf"))
+            }
+            FrameType::IndexRoot => {
+                decode_root(&payload).map(Body::Root).map_err(|_| malformed("the index root"))
+            }
+            FrameType::Footer => {
+                Footer::decode(&payload).map(Body::Footer).ok_or_else(|| malformed("the footer"))
+            }
+        }
+    }
+}
+
+/// A frame's content, checked as far as it can be without the frames before it.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    pub(crate) offset: u64,
+    pub(crate) len: usize,
+    pub(crate) kind: u8,
+    pub(crate) check: Hash,
+    pub(crate) body: Result<Body, FormatError>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    Block(Block),
+    Footer(Footer),
+    Header(Header),
+    Leaf(Vec<BlockEntry>),
+    Leases(Vec<Lease>),
+    Root(Vec<LeafEntry>),
+    Unknown { critical: bool },
+}
