@@ -100,11 +100,25 @@ fn told(outcome: &Outcome) -> u64 {
     after.split(' ').next().unwrap().replace(',', "").parse().unwrap()
 }
 
+/// A process that has only just begun is ended by a signal, without a word.
+async fn until_it_catches_interrupts(child: &Child) {
+    let status = format!("/proc/{}/status", child.id().unwrap());
+    let caught = || {
+        let status = std::fs::read_to_string(&status).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        // SIGINT is signal 2, the second bit.
+        u64::from_str_radix(mask.trim(), 16).unwrap() & 2 != 0
+    };
+    while !caught() {
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
 #[tokio::test]
 async fn waiting_for_input_can_be_interrupted() {
     let mut child = ark("verify -").stdin(Stdio::piped()).spawn().unwrap();
     let _never_written = child.stdin.take();
-    sleep(Duration::from_millis(300)).await;
+    until_it_catches_interrupts(&child).await;
     send(Signal::INT, &child);
     finish(child).await.failed(130, "interrupted");
 }
