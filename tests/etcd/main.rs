@@ -12,6 +12,7 @@ mod damage;
 mod endpoints;
 mod failover;
 mod kv;
+mod load;
 mod matrix;
 mod restore;
 mod scan;
