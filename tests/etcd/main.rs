@@ -11,6 +11,7 @@ mod consistency;
 mod damage;
 mod endpoints;
 mod failover;
+mod faults;
 mod kv;
 mod load;
 mod matrix;
