@@ -28,7 +28,7 @@ impl Outcome {
         self.callers.iter().flatten()
     }
 
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.calls().count()
     }
 
@@ -56,9 +56,8 @@ impl Outcome {
     /// How long the calls took that fast ones are `percent` of.
     pub(crate) fn percentile(&self, percent: usize) -> Duration {
         let mut took: Vec<_> = self.calls().map(|call| call.took).collect();
-        assert!(took.len() > 100, "only {} calls", took.len());
         took.sort();
-        took[took.len() * percent / 100]
+        took.get(took.len() * percent / 100).copied().unwrap_or_default()
     }
 
     pub(crate) fn assert_no_errors(&self) {
