@@ -173,6 +173,19 @@ async fn a_member_that_resets_what_connects_is_left_until_it_accepts_again() {
     assert_fast(writes, left);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_a_router_forgot_is_replaced() {
+    let net = Net::start(Cluster::builder()).await;
+    let load = Load::start(&net.client);
+    sleep(Duration::from_millis(500)).await;
+    net.proxies[0].forget();
+    let readmitted = net.used_again(0, Duration::from_secs(4)).await;
+    let (reads, writes) = load.stop().await;
+    show(&format!("connection forgotten, replaced after {readmitted:.1?}, reads"), &reads);
+    reads.assert_no_errors();
+    writes.assert_few_and_only_ambiguous();
+}
+
 /// A member that clients reach but its peers don't can't serve what takes a majority. Callers may find
 /// that out once or twice each; then the member gets no requests until it is healed.
 async fn cut_off(leader: bool) {
