@@ -17,6 +17,7 @@ mod ports;
 mod process;
 mod proxy;
 mod random;
+pub mod register;
 mod server;
 mod tls;
 
