@@ -13,6 +13,7 @@ mod endpoints;
 mod failover;
 mod faults;
 mod kv;
+mod linearizable;
 mod load;
 mod matrix;
 mod restore;
