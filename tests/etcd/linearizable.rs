@@ -87,7 +87,7 @@ impl Net {
             PanicBeforeSave => member.set_failpoint("raftBeforeSave", r#"panic("struck")"#).await,
             PanicAfterSave => member.set_failpoint("raftAfterSave", r#"panic("struck")"#).await,
             ApplyLate => member.set_failpoint("beforeApplyOneEntryNormal", r#"sleep("30ms")"#).await,
-            SlowDisk => member.set_failpoint("walBeforeSync", r#"sleep("100ms")"#).await,
+            SlowDisk => member.set_failpoint("walBeforeSync", r#"sleep("300ms")"#).await,
             Deaf => member.set_failpoint("raftDropHeartbeat", "return").await,
             Kill => self.cluster.member_mut(victim).kill(),
             Pause => member.pause(),
