@@ -25,10 +25,7 @@ struct Net {
 impl Net {
     async fn start(builder: Builder) -> Self {
         let cluster = builder.start_cluster(3).await;
-        let mut proxies = Vec::new();
-        for member in cluster.members() {
-            proxies.push(Proxy::to(member.port()).await);
-        }
+        let proxies = cluster.client_proxies().await;
         let builder = Client::builder(proxies.iter().map(Proxy::endpoint)).unwrap();
         // Short, so that writes without an answer end during a test.
         let client = builder.request_timeout(Duration::from_secs(4)).connect().await.unwrap();
@@ -84,7 +81,7 @@ async fn silence_a_member(fault: Fault) {
     show(&format!("{fault:?}, reads"), &reads);
     show(&format!("{fault:?}, writes"), &writes);
     reads.assert_no_errors();
-    writes.assert_few_and_only_ambiguous();
+    writes.assert_few_and_only_ambiguous(1);
     assert!(writes.errors().count() > 0, "the fault went unnoticed");
     assert!(reads.most_slower_than(FAST) <= 1, "a caller waited {} times", reads.most_slower_than(FAST));
     assert_fast(reads, left);
@@ -168,7 +165,7 @@ async fn a_member_that_resets_what_connects_is_left_until_it_accepts_again() {
     let (reads, writes) = load.stop().await;
     show(&format!("refused, readmitted after {readmitted:.1?}, reads"), &reads);
     reads.assert_no_errors();
-    writes.assert_few_and_only_ambiguous();
+    writes.assert_few_and_only_ambiguous(1);
     assert_fast(reads, left);
     assert_fast(writes, left);
 }
@@ -183,7 +180,7 @@ async fn a_connection_that_a_router_forgot_is_replaced() {
     let (reads, writes) = load.stop().await;
     show(&format!("connection forgotten, replaced after {readmitted:.1?}, reads"), &reads);
     reads.assert_no_errors();
-    writes.assert_few_and_only_ambiguous();
+    writes.assert_few_and_only_ambiguous(1);
 }
 
 /// A member that clients reach but its peers don't can't serve what takes a majority. Callers may find
@@ -251,5 +248,5 @@ async fn a_network_slower_than_the_probes_fails_nothing() {
     assert!(reads.len() > 100 && writes.len() > 100);
     reads.assert_no_errors();
     writes.assert_no_errors();
-    assert!(reads.slowest() < RECOVERY, "a read took {:?}", reads.slowest());
+    assert!(reads.slowest() < Duration::from_secs(3), "a read took {:?}", reads.slowest());
 }

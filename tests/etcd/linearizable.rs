@@ -68,10 +68,7 @@ struct Net {
 impl Net {
     async fn start() -> Self {
         let cluster = Cluster::builder().failpoints().peer_proxies().start_cluster(3).await;
-        let mut proxies = Vec::new();
-        for member in cluster.members() {
-            proxies.push(Proxy::to(member.port()).await);
-        }
+        let proxies = cluster.client_proxies().await;
         Self { cluster, proxies }
     }
 

@@ -66,6 +66,15 @@ impl Cluster {
         }
     }
 
+    /// A proxy for clients in front of each member.
+    pub async fn client_proxies(&self) -> Vec<Proxy> {
+        let mut proxies = Vec::new();
+        for member in &self.members {
+            proxies.push(Proxy::to(member.port()).await);
+        }
+        proxies
+    }
+
     /// Parts a member from all others; clients still reach it. Needs [`Builder::peer_proxies`].
     pub async fn cut_off(&self, index: usize) {
         let member = self.member(index).status().await.expect("the member answers").member;
