@@ -131,6 +131,11 @@ impl Connection {
         }
     }
 
+    /// Lets the next caller dial anew; who uses the open link keeps it.
+    pub(super) fn replace_link(&self) {
+        *lock(&self.link) = Arc::default();
+    }
+
     async fn dial(&self) -> Result<Link, Failure> {
         let socket = self.dialer.dial(&self.endpoint).await?;
         let (sender, driver) = http2::Builder::new(TokioExecutor::new())

@@ -65,6 +65,10 @@ impl Connection {
             return well;
         }
         let outcome = self.unary(PROBE, probe_message(), None, asked + PROBE_TIMEOUT).await;
+        if matches!(outcome, Err(Failure::TimedOut)) {
+            // Perhaps the connection is dead and the member is not.
+            self.replace_link();
+        }
         let well = shows_health(&outcome);
         *pulse = Some((Instant::now(), well));
         well

@@ -48,6 +48,11 @@ impl Picker {
         !std::mem::replace(&mut self.members[member].ejected, true)
     }
 
+    /// Whether any member is not ejected.
+    pub(crate) fn any_serves(&self) -> bool {
+        self.members.iter().any(|health| !health.ejected)
+    }
+
     /// The member serves again.
     pub(crate) fn readmit(&mut self, member: usize) {
         self.members[member].ejected = false;
@@ -93,8 +98,9 @@ mod tests {
     fn ejection_is_news_once() {
         let mut picker = Picker::new(1, 0);
         assert!(picker.eject(0) && !picker.eject(0));
+        assert!(!picker.any_serves());
         picker.readmit(0);
-        assert!(picker.eject(0));
+        assert!(picker.any_serves() && picker.eject(0));
     }
 
     #[derive(Clone, Debug)]

@@ -145,6 +145,19 @@ impl Seat {
             }
         }
     }
+
+    /// Ends when a member can take over that is not ejected: another, or this one over a new connection.
+    /// Never if there is no other.
+    pub(super) async fn until_any_serves(&self) {
+        let Some(roster) = &self.roster else { return std::future::pending().await };
+        loop {
+            let readmitted = roster.readmitted.notified();
+            if lock(&roster.picker).any_serves() {
+                return;
+            }
+            readmitted.await;
+        }
+    }
 }
 
 impl Drop for Seat {

@@ -189,7 +189,8 @@ fn candidates(target: &Target, roster: &Roster) -> usize {
 }
 
 /// One attempt. A member that stays silent is asked whether it is well. If it is not it is ejected,
-/// and the attempt given up if it `may_leave`: slow is not dead, but dead is not waited for.
+/// and the attempt given up, if it `may_leave`, for a member that is: slow is not dead, but dead is not
+/// waited for.
 async fn attempt(
     seat: &Seat,
     call: &Call,
@@ -202,7 +203,15 @@ async fn attempt(
         Either::Left((outcome, _)) => outcome,
         Either::Right(((), exchange)) => {
             seat.eject();
-            if may_leave { Err(Failure::TimedOut) } else { exchange.await }
+            if !may_leave {
+                return exchange.await;
+            }
+            // Where nobody is well, such as far away or during an election, the request has come as far
+            // here as it would get elsewhere.
+            match select(exchange, pin!(seat.until_any_serves())).await {
+                Either::Left((outcome, _)) => outcome,
+                Either::Right(_) => Err(Failure::TimedOut),
+            }
         }
     }
 }

@@ -1,112 +1,12 @@
 //! Many callers at once while members die, stop and come back.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use etcd_ark::{Client, Error, ErrorKind};
-use tokio::task::JoinSet;
+use etcd_ark::{Client, ErrorKind};
 use tokio::time::sleep;
 
+use crate::load::Load;
 use crate::support::Cluster;
-
-const CALLERS: usize = 64;
-
-/// What the callers of one kind went through.
-#[derive(Default)]
-struct Outcome {
-    slowest: Duration,
-    calls: usize,
-    errors: Vec<Error>,
-    /// When each call ended, and how long it took.
-    latencies: Vec<(Instant, Duration)>,
-}
-
-impl Outcome {
-    fn add(&mut self, other: Self) {
-        self.slowest = self.slowest.max(other.slowest);
-        self.calls += other.calls;
-        self.errors.extend(other.errors);
-        self.latencies.extend(other.latencies);
-    }
-
-    /// The 99th percentile of the calls that ended after this.
-    fn p99_since(&self, since: Instant) -> Duration {
-        let mut recent: Vec<_> =
-            self.latencies.iter().filter(|(at, _)| *at > since).map(|(_, took)| *took).collect();
-        assert!(recent.len() > 100, "only {} calls since", recent.len());
-        recent.sort();
-        recent[recent.len() * 99 / 100]
-    }
-}
-
-/// Callers that read and callers that write, until they are told to stop.
-struct Load {
-    stop: Arc<AtomicBool>,
-    readers: JoinSet<Outcome>,
-    writers: JoinSet<Outcome>,
-}
-
-impl Load {
-    fn start(client: &Client) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (mut readers, mut writers) = (JoinSet::new(), JoinSet::new());
-        for number in 0..CALLERS {
-            let (client, stop) = (client.clone(), Arc::clone(&stop));
-            if number % 2 == 0 {
-                readers.spawn(call_until(stop, async move || client.get("key").await.map(drop)));
-            } else {
-                writers.spawn(call_until(stop, async move || client.put("key", "value").await.map(drop)));
-            }
-        }
-        Self { stop, readers, writers }
-    }
-
-    /// What the readers and the writers went through.
-    async fn stop(self) -> (Outcome, Outcome) {
-        self.stop.store(true, Ordering::Relaxed);
-        (total(self.readers).await, total(self.writers).await)
-    }
-}
-
-async fn total(callers: JoinSet<Outcome>) -> Outcome {
-    let outcomes = callers.join_all().await;
-    outcomes.into_iter().fold(Outcome::default(), |mut all, one| {
-        all.add(one);
-        all
-    })
-}
-
-async fn call_until(stop: Arc<AtomicBool>, call: impl AsyncFn() -> Result<(), Error>) -> Outcome {
-    let mut outcome = Outcome::default();
-    while !stop.load(Ordering::Relaxed) {
-        let began = Instant::now();
-        outcome.errors.extend(call().await.err());
-        let took = began.elapsed();
-        outcome.calls += 1;
-        outcome.slowest = outcome.slowest.max(took);
-        outcome.latencies.push((Instant::now(), took));
-        sleep(Duration::from_millis(2)).await;
-    }
-    outcome
-}
-
-fn assert_no_errors(outcome: &Outcome) {
-    assert!(
-        outcome.errors.is_empty(),
-        "{} of {}: {}",
-        outcome.errors.len(),
-        outcome.calls,
-        outcome.errors[0]
-    );
-}
-
-/// A write may fail only by saying that nobody knows whether it was carried out.
-fn assert_only_ambiguous(outcome: &Outcome) {
-    let untrue = outcome.errors.iter().find(|error| !error.may_have_applied());
-    assert!(untrue.is_none(), "{untrue:?}");
-    assert!(outcome.errors.len() <= CALLERS, "{} of {} writes failed", outcome.errors.len(), outcome.calls);
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_follower_or_leader_costs_reads_nothing_and_writes_only_the_truth() {
@@ -119,8 +19,8 @@ async fn a_killed_follower_or_leader_costs_reads_nothing_and_writes_only_the_tru
         cluster.member_mut(victim).kill();
         sleep(Duration::from_secs(4)).await;
         let (reads, writes) = load.stop().await;
-        assert_no_errors(&reads);
-        assert_only_ambiguous(&writes);
+        reads.assert_no_errors();
+        writes.assert_few_and_only_ambiguous(1);
         cluster.member_mut(victim).restart().await;
         cluster.leader().await;
     }
@@ -139,11 +39,12 @@ async fn a_paused_follower_is_left_within_a_second_and_used_again_once_it_goes_o
     sleep(Duration::from_secs(2)).await;
     cluster.member(follower).resume();
     let (reads, writes) = load.stop().await;
-    assert_no_errors(&reads);
-    assert_only_ambiguous(&writes);
-    let p99 = reads.p99_since(settled);
-    assert!(p99 < Duration::from_millis(200), "reads are still slow: {p99:?}");
-    assert!(reads.slowest < Duration::from_secs(3), "a read took {:?}", reads.slowest);
+    reads.assert_no_errors();
+    writes.assert_few_and_only_ambiguous(1);
+    assert!(reads.slowest() < Duration::from_secs(3), "a read took {:?}", reads.slowest());
+    let reads = reads.since(settled);
+    let p99 = reads.percentile(99);
+    assert!(reads.len() > 100 && p99 < Duration::from_millis(200), "reads are still slow: {p99:?}");
 
     let back = async {
         let member = client.members().swap_remove(follower);
@@ -164,8 +65,8 @@ async fn a_rolling_restart_fails_no_read() {
         cluster.leader().await;
     }
     let (reads, writes) = load.stop().await;
-    assert_no_errors(&reads);
-    assert_only_ambiguous(&writes);
+    reads.assert_no_errors();
+    writes.assert_few_and_only_ambiguous(3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,7 +5,7 @@ use std::process::Command;
 use super::auth::RootPassword;
 use super::cluster::Cluster;
 use super::server::{NotStarted, Ports, Server};
-use super::{Tls, default_version};
+use super::{Proxy, Tls, default_version};
 
 /// The options of a server, or of all members of a cluster.
 #[derive(Debug, Clone)]
@@ -15,12 +15,19 @@ pub struct Builder {
     pub(super) tls: Option<Tls>,
     pub(super) client_certificates: bool,
     pub(super) failpoints: bool,
+    peer_proxies: bool,
 }
 
 impl Default for Builder {
     fn default() -> Self {
-        let version = default_version();
-        Self { version, flags: Vec::new(), tls: None, client_certificates: false, failpoints: false }
+        Self {
+            version: default_version(),
+            flags: Vec::new(),
+            tls: None,
+            client_certificates: false,
+            failpoints: false,
+            peer_proxies: false,
+        }
     }
 }
 
@@ -55,6 +62,12 @@ impl Builder {
         self.version("3.7.3-failpoints")
     }
 
+    /// Members reach each other through proxies, so that [`Cluster::cut_off`] works.
+    pub fn peer_proxies(mut self) -> Self {
+        self.peer_proxies = true;
+        self
+    }
+
     /// One server, ready for clients.
     pub async fn start(self) -> Server {
         let mut members = self.start_members(1).await;
@@ -81,10 +94,19 @@ impl Builder {
     }
 
     async fn try_start_members(&self, size: usize) -> Result<Vec<Server>, NotStarted> {
-        let ports: Vec<Ports> = (0..size).map(|_| Ports::free()).collect();
+        let mut ports: Vec<Ports> = (0..size).map(|_| Ports::free()).collect();
+        let mut proxies = Vec::new();
+        if self.peer_proxies {
+            for own in &mut ports {
+                proxies.push(own.advertise_proxy().await);
+            }
+        }
         let password = RootPassword::default();
         let member = |own: &Ports| Server::new(self.clone(), *own, &ports, password.clone());
         let mut members: Vec<Server> = ports.iter().map(member).collect();
+        for (member, proxy) in members.iter_mut().zip(proxies) {
+            member.peer_proxy = Some(proxy);
+        }
         members.iter_mut().for_each(Server::launch);
         for member in &mut members {
             member.wait_until_ready().await?;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Builder, Server};
+use super::{Builder, Fault, Proxy, Server};
 
 // Generous: a cluster that lost its leader elects another within about two seconds.
 const ELECTION_TIMEOUT: Duration = Duration::from_secs(30);
@@ -15,6 +15,7 @@ pub struct Cluster {
 
 /// What a member tells of the leader.
 struct Status {
+    member: u64,
     leads: bool,
     term: u64,
 }
@@ -65,6 +66,32 @@ impl Cluster {
         }
     }
 
+    /// A proxy for clients in front of each member.
+    pub async fn client_proxies(&self) -> Vec<Proxy> {
+        let mut proxies = Vec::new();
+        for member in &self.members {
+            proxies.push(Proxy::to(member.port()).await);
+        }
+        proxies
+    }
+
+    /// Parts a member from all others; clients still reach it. Needs [`Builder::peer_proxies`].
+    pub async fn cut_off(&self, index: usize) {
+        let member = self.member(index).status().await.expect("the member answers").member;
+        for (other, proxy) in self.peer_proxies().enumerate() {
+            proxy.set(if other == index { Fault::BlackHole } else { Fault::BlackHoleFrom(member) });
+        }
+    }
+
+    /// All members reach each other again.
+    pub fn heal(&self) {
+        self.peer_proxies().for_each(|proxy| proxy.set(Fault::None));
+    }
+
+    fn peer_proxies(&self) -> impl Iterator<Item = &Proxy> {
+        self.members.iter().map(|member| member.peer_proxy.as_ref().expect("a cluster with peer proxies"))
+    }
+
     /// A leader that was paused does not know that it was voted out: the latest term decides.
     async fn find_leader(&self) -> Option<usize> {
         let mut leaders = Vec::new();
@@ -85,8 +112,9 @@ impl Server {
         let brief = ["--dial-timeout=1s", "--command-timeout=1s", "endpoint", "status", "--write-out=fields"];
         let output = self.try_etcdctl(&brief).await;
         let text = String::from_utf8_lossy(&output.stdout);
-        let leads = field(&text, "MemberID")? == field(&text, "Leader")?;
-        Some(Status { leads, term: field(&text, "RaftTerm")?.parse().ok()? })
+        let member = field(&text, "MemberID")?;
+        let leads = member == field(&text, "Leader")?;
+        Some(Status { member: member.parse().ok()?, leads, term: field(&text, "RaftTerm")?.parse().ok()? })
     }
 }
 

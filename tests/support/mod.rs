@@ -15,6 +15,9 @@ mod etcdctl;
 mod failpoints;
 mod ports;
 mod process;
+mod proxy;
+mod random;
+pub mod register;
 mod server;
 mod tls;
 
@@ -22,5 +25,7 @@ pub use auth::Permission;
 pub use binaries::{all_versions, binaries, default_version, try_binaries};
 pub use builder::Builder;
 pub use cluster::Cluster;
+pub use proxy::{Fault, Proxy};
+pub use random::Random;
 pub use server::Server;
 pub use tls::{Identity, Tls};

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use super::auth::RootPassword;
-use super::{Builder, Tls, binaries, ports, process};
+use super::{Builder, Proxy, Tls, binaries, ports, process};
 
 // Includes the election, on a machine that is busy with other tests.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -29,6 +29,8 @@ pub struct Server {
     /// Length of the log when the process was started: what is before is of earlier runs.
     log_start: usize,
     pub(super) root_password: RootPassword,
+    /// What the other members reach it through, if not directly.
+    pub(super) peer_proxy: Option<Proxy>,
 }
 
 /// Where a server listens; on 127.0.0.1.
@@ -36,6 +38,8 @@ pub struct Server {
 pub(super) struct Ports {
     client: u16,
     peer: u16,
+    /// Where the other members find it.
+    advertised_peer: u16,
     pub(super) failpoints: u16,
 }
 
@@ -47,11 +51,23 @@ pub(super) enum NotStarted {
 
 impl Ports {
     pub(super) fn free() -> Self {
-        Self { client: ports::free(), peer: ports::free(), failpoints: ports::free() }
+        let peer = ports::free();
+        Self { client: ports::free(), peer, advertised_peer: peer, failpoints: ports::free() }
+    }
+
+    /// Lets the other members come through a proxy.
+    pub(super) async fn advertise_proxy(&mut self) -> Proxy {
+        let proxy = Proxy::to(self.peer).await;
+        self.advertised_peer = proxy.port();
+        proxy
     }
 
     fn peer_url(self) -> String {
         format!("http://127.0.0.1:{}", self.peer)
+    }
+
+    fn advertised_peer_url(self) -> String {
+        format!("http://127.0.0.1:{}", self.advertised_peer)
     }
 
     fn name(self) -> String {
@@ -71,11 +87,19 @@ impl Server {
     }
 
     pub(super) fn new(options: Builder, ports: Ports, all: &[Ports], password: RootPassword) -> Self {
-        let peers = all.iter().map(|member| format!("{}={}", member.name(), member.peer_url()));
+        let peers = all.iter().map(|member| format!("{}={}", member.name(), member.advertised_peer_url()));
         let initial_cluster = peers.collect::<Vec<_>>().join(",");
         let home = tempfile::Builder::new().prefix("etcd-ark-").tempdir().expect("a temporary folder");
-        let process = None;
-        Self { options, ports, initial_cluster, home, process, log_start: 0, root_password: password }
+        Self {
+            options,
+            ports,
+            initial_cluster,
+            home,
+            process: None,
+            log_start: 0,
+            root_password: password,
+            peer_proxy: None,
+        }
     }
 
     /// The URL for clients.
@@ -179,9 +203,9 @@ impl Server {
 
     fn command(&self) -> Command {
         let mut command = process::bound_command(&self.program("etcd"));
-        let peer = self.ports.peer_url();
+        let (peer, advertised) = (self.ports.peer_url(), self.ports.advertised_peer_url());
         command.args(["--name", &self.ports.name(), "--initial-cluster", &self.initial_cluster]);
-        command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
+        command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &advertised]);
         command.args(["--listen-client-urls", &self.endpoint(), "--advertise-client-urls", &self.endpoint()]);
         command.arg("--data-dir").arg(self.data_dir());
         self.options.add_flags(&mut command);

@@ -1,0 +1,252 @@
+//! Many callers at once over a network that fails them.
+
+use std::io::{Write, stderr};
+use std::time::{Duration, Instant};
+
+use etcd_ark::Client;
+use tokio::time::sleep;
+
+use crate::load::{Load, Outcome};
+use crate::support::{Builder, Cluster, Fault, Proxy};
+
+/// When callers must be served as before by members that are well, and by one that is well again.
+const RECOVERY: Duration = Duration::from_secs(2);
+/// A call that takes no longer met no fault: a member is given up after 300 ms of silence and a probe of
+/// 500 ms. Tests of their own keep the machine busy, too.
+const FAST: Duration = Duration::from_millis(500);
+
+/// A cluster whose clients come through proxies, one per member.
+struct Net {
+    cluster: Cluster,
+    proxies: Vec<Proxy>,
+    client: Client,
+}
+
+impl Net {
+    async fn start(builder: Builder) -> Self {
+        let cluster = builder.start_cluster(3).await;
+        let proxies = cluster.client_proxies().await;
+        let builder = Client::builder(proxies.iter().map(Proxy::endpoint)).unwrap();
+        // Short, so that writes without an answer end during a test.
+        let client = builder.request_timeout(Duration::from_secs(4)).connect().await.unwrap();
+        Self { cluster, proxies, client }
+    }
+
+    fn set_all(&self, fault: Fault) {
+        self.proxies.iter().for_each(|proxy| proxy.set(fault));
+    }
+
+    /// The member's share of what all members send and get from now on, in percent.
+    async fn share(&self, member: usize, during: Duration) -> u64 {
+        let bytes = || self.proxies.iter().map(Proxy::bytes).collect::<Vec<_>>();
+        let before = bytes();
+        sleep(during).await;
+        let sent: Vec<u64> = bytes().iter().zip(before).map(|(after, before)| after - before).collect();
+        sent[member] * 100 / sent.iter().sum::<u64>().max(1)
+    }
+
+    /// Waits until the member serves as others do, and tells how long that took.
+    async fn used_again(&self, member: usize, limit: Duration) -> Duration {
+        let began = Instant::now();
+        while self.share(member, Duration::from_millis(250)).await < 15 {
+            assert!(began.elapsed() < limit, "the member is not used after {limit:?}");
+        }
+        began.elapsed()
+    }
+}
+
+fn assert_fast(calls: Outcome, since: Instant) {
+    let calls = calls.since(since);
+    calls.assert_no_errors();
+    assert!(calls.len() > 100 && calls.percentile(99) < FAST, "{calls}");
+}
+
+/// Not by `eprintln`: what is measured is shown for tests that pass, too.
+fn show(what: &str, calls: &Outcome) {
+    let line = format!("faults: {what}: {calls}\n");
+    stderr().write_all(line.as_bytes()).unwrap();
+}
+
+/// One member falls silent in this way under load, then speaks again.
+async fn silence_a_member(fault: Fault) {
+    let net = Net::start(Cluster::builder()).await;
+    let victim = net.cluster.leader().await;
+    let load = Load::start(&net.client);
+    sleep(Duration::from_millis(500)).await;
+    net.proxies[victim].set(fault);
+    sleep(RECOVERY).await;
+    let left = Instant::now();
+    sleep(Duration::from_secs(3)).await;
+    let (reads, writes) = load.stop().await;
+    show(&format!("{fault:?}, reads"), &reads);
+    show(&format!("{fault:?}, writes"), &writes);
+    reads.assert_no_errors();
+    writes.assert_few_and_only_ambiguous(1);
+    assert!(writes.errors().count() > 0, "the fault went unnoticed");
+    assert!(reads.most_slower_than(FAST) <= 1, "a caller waited {} times", reads.most_slower_than(FAST));
+    assert_fast(reads, left);
+
+    net.proxies[victim].set(Fault::None);
+    let load = Load::start(&net.client);
+    net.used_again(victim, Duration::from_secs(5)).await;
+    let (reads, writes) = load.stop().await;
+    reads.assert_no_errors();
+    writes.assert_no_errors();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_black_hole_costs_a_reader_one_wait_and_a_writer_the_certainty() {
+    silence_a_member(Fault::BlackHole).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_half_open_member_costs_a_reader_one_wait_and_a_writer_the_certainty() {
+    silence_a_member(Fault::HalfOpen).await;
+}
+
+/// Something happens to all connections for a while. Then it is over.
+async fn break_connections(what: &str, breaking: impl AsyncFn(&Net)) {
+    let net = Net::start(Cluster::builder()).await;
+    let load = Load::start(&net.client);
+    sleep(Duration::from_millis(500)).await;
+    let before: u64 = net.proxies.iter().map(Proxy::connections).sum();
+    breaking(&net).await;
+    let connections = net.proxies.iter().map(Proxy::connections).sum::<u64>() - before;
+    assert!(connections > 10, "only {connections} new connections");
+    net.set_all(Fault::None);
+    let over = Instant::now() + RECOVERY;
+    sleep(RECOVERY + Duration::from_secs(1)).await;
+    let (reads, writes) = load.stop().await;
+    show(&format!("{what}, reads"), &reads);
+    show(&format!("{what}, writes"), &writes);
+    reads.assert_no_errors();
+    writes.assert_only_ambiguous();
+    assert_fast(reads, over);
+    assert_fast(writes, over);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_reset_time_after_time_fail_no_read() {
+    let reset = async |net: &Net| {
+        for _ in 0..15 {
+            sleep(Duration::from_millis(200)).await;
+            net.proxies.iter().for_each(Proxy::reset);
+        }
+    };
+    break_connections("reset every 200 ms", reset).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_cut_in_the_middle_of_an_answer_fail_no_read() {
+    let cut = async |net: &Net| {
+        net.set_all(Fault::CutAfter(20_011));
+        sleep(Duration::from_secs(3)).await;
+    };
+    break_connections("cut after 20 kB", cut).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_resets_what_connects_is_left_until_it_accepts_again() {
+    let net = Net::start(Cluster::builder()).await;
+    let load = Load::start(&net.client);
+    sleep(Duration::from_millis(500)).await;
+    net.proxies[0].set(Fault::Refuse);
+    net.proxies[0].reset();
+    let before = net.proxies[0].connections();
+    sleep(RECOVERY).await;
+    let left = Instant::now();
+    let share = net.share(0, Duration::from_secs(2)).await;
+    assert!(share < 5, "the member has {share} % of the traffic");
+    // By the probes alone.
+    let dialled = net.proxies[0].connections() - before;
+    assert!((1..20).contains(&dialled), "{dialled} connections");
+    net.proxies[0].set(Fault::None);
+    let readmitted = net.used_again(0, Duration::from_secs(6)).await;
+    let (reads, writes) = load.stop().await;
+    show(&format!("refused, readmitted after {readmitted:.1?}, reads"), &reads);
+    reads.assert_no_errors();
+    writes.assert_few_and_only_ambiguous(1);
+    assert_fast(reads, left);
+    assert_fast(writes, left);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_a_router_forgot_is_replaced() {
+    let net = Net::start(Cluster::builder()).await;
+    let load = Load::start(&net.client);
+    sleep(Duration::from_millis(500)).await;
+    net.proxies[0].forget();
+    let readmitted = net.used_again(0, Duration::from_secs(4)).await;
+    let (reads, writes) = load.stop().await;
+    show(&format!("connection forgotten, replaced after {readmitted:.1?}, reads"), &reads);
+    reads.assert_no_errors();
+    writes.assert_few_and_only_ambiguous(1);
+}
+
+/// A member that clients reach but its peers don't can't serve what takes a majority. Callers may find
+/// that out once or twice each; then the member gets no requests until it is healed.
+async fn cut_off(leader: bool) {
+    let net = Net::start(Cluster::builder().peer_proxies()).await;
+    let victim = (net.cluster.leader().await + usize::from(!leader)) % 3;
+    let load = Load::start(&net.client);
+    sleep(Duration::from_millis(500)).await;
+    net.cluster.cut_off(victim).await;
+    // An election may be needed.
+    sleep(Duration::from_secs(3)).await;
+    let left = Instant::now();
+    let share = net.share(victim, Duration::from_secs(2)).await;
+    assert!(share < 5, "a member without a majority has {share} % of the traffic");
+    net.cluster.heal();
+    let readmitted = net.used_again(victim, Duration::from_secs(8)).await;
+    let (reads, writes) = load.stop().await;
+    let what = if leader { "leader" } else { "follower" };
+    show(&format!("{what} cut off, readmitted after {readmitted:.1?}, reads"), &reads);
+    show(&format!("{what} cut off, writes"), &writes);
+    reads.assert_no_errors();
+    writes.assert_only_ambiguous();
+    let lost = reads.most_slower_than(FAST);
+    assert!((1..=2).contains(&lost), "a caller waited {lost} times");
+    assert_fast(reads, left);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_without_its_peers_is_left_until_it_is_healed() {
+    cut_off(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_without_its_peers_is_left_until_it_is_healed() {
+    cut_off(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_and_lossy_network_fails_nothing() {
+    let net = Net::start(Cluster::builder()).await;
+    let slow = Fault::Slow { each_way: Duration::from_millis(50), stall: Duration::from_millis(200) };
+    for (what, slow_ones) in [("one member", &net.proxies[..1]), ("all members", &net.proxies[..])] {
+        slow_ones.iter().for_each(|proxy| proxy.set(slow));
+        let load = Load::start(&net.client);
+        sleep(Duration::from_secs(5)).await;
+        let (reads, writes) = load.stop().await;
+        for (calls, kind) in [(reads, "reads"), (writes, "writes")] {
+            show(&format!("50 ms each way and 1 % loss at {what}, 5 s, {kind}"), &calls);
+            calls.assert_no_errors();
+        }
+    }
+}
+
+/// Slow is not dead: where nobody is faster there is no use in leaving.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_network_slower_than_the_probes_fails_nothing() {
+    let net = Net::start(Cluster::builder()).await;
+    net.set_all(Fault::Slow { each_way: Duration::from_millis(500), stall: Duration::ZERO });
+    let load = Load::start(&net.client);
+    sleep(Duration::from_secs(5)).await;
+    let (reads, writes) = load.stop().await;
+    show("500 ms each way at all members, reads", &reads);
+    show("500 ms each way at all members, writes", &writes);
+    assert!(reads.len() > 100 && writes.len() > 100);
+    reads.assert_no_errors();
+    writes.assert_no_errors();
+    assert!(reads.slowest() < Duration::from_secs(3), "a read took {:?}", reads.slowest());
+}
