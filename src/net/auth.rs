@@ -71,6 +71,10 @@ impl Auth {
         Some((state.credentials.clone()?, state.generation + 1))
     }
 
+    fn is_anonymous(&self) -> bool {
+        lock(&self.state).credentials.is_none()
+    }
+
     /// From now on other credentials; the token obtained with the old ones is forgotten.
     pub(crate) fn replace(&self, credentials: Option<Credentials>) {
         let mut state = lock(&self.state);
@@ -138,6 +142,9 @@ impl Transport {
 
     /// A token that is not the refused one; `None` without credentials.
     async fn token(&self, refused: Option<&Token>, deadline: Instant) -> Result<Option<Token>, GaveUp> {
+        if self.auth().is_anonymous() {
+            return Ok(None);
+        }
         match self.auth().usable(refused) {
             Some(token) if token.should_be_refreshed(Instant::now()) => {
                 Ok(Some(self.refreshed_ahead(token, deadline).await))
@@ -173,7 +180,7 @@ impl Transport {
             password: credentials.password.expose().to_owned(),
         };
         let call = Call { rpc: AUTHENTICATE, class: RetryClass::Read, target: Target::Any, deadline };
-        let value = match self.run(&call, request.encode_to_vec().into(), None).await {
+        let value = match self.run(&call, &request.encode_to_vec().into(), None).await {
             Ok(answer) => Some(token_value(AuthenticateResponse::decode(answer))?),
             Err(gave_up) if gave_up.says("authentication is not enabled") => None,
             Err(gave_up) => return Err(gave_up),

@@ -10,7 +10,8 @@ use http::uri::{Authority, Scheme, Uri};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper::rt::Executor;
+use hyper_util::rt::TokioTimer;
 use tokio::sync::{self, OnceCell, watch};
 use tokio::time::timeout;
 use tonic::body::Body;
@@ -53,9 +54,12 @@ pub(crate) struct Connection {
     windows: Windows,
     max_response_bytes: usize,
     /// The current attempt to be connected: callers share one dial and its outcome.
-    link: Mutex<Arc<OnceCell<Result<Link, Failure>>>>,
+    link: Mutex<Attempt>,
     pulse: sync::Mutex<Pulse>,
 }
+
+/// An attempt to be connected, and what came of it.
+type Attempt = Arc<OnceCell<Result<Link, Failure>>>;
 
 /// When the member was last asked whether it is well, and whether it was.
 pub(super) type Pulse = Option<(Instant, bool)>;
@@ -105,7 +109,10 @@ impl Connection {
 
     /// An open link to the member, dialling it if there is none.
     pub(crate) async fn link(&self) -> Result<Link, Failure> {
-        let cell = self.current();
+        let cell = match self.current() {
+            Ok(open) => return Ok(open),
+            Err(cell) => cell,
+        };
         let outcome = cell.get_or_init(|| self.dial()).await.clone();
         if outcome.is_err() {
             self.forget(&cell);
@@ -113,18 +120,19 @@ impl Connection {
         outcome
     }
 
-    fn current(&self) -> Arc<OnceCell<Result<Link, Failure>>> {
-        let mut link = lock(&self.link);
-        if let Some(Ok(open)) = link.get()
-            && open.sender.is_closed()
-        {
-            *link = Arc::default();
+    /// The open link, or else the attempt to get one.
+    fn current(&self) -> Result<Link, Attempt> {
+        let mut attempt = lock(&self.link);
+        match attempt.get() {
+            Some(Ok(open)) if !open.is_closed() => return Ok(open.clone()),
+            Some(Ok(_)) => *attempt = Arc::default(),
+            _ => {}
         }
-        Arc::clone(&link)
+        Err(Arc::clone(&attempt))
     }
 
     /// Lets the next caller dial again, unless one has already begun to.
-    fn forget(&self, failed: &Arc<OnceCell<Result<Link, Failure>>>) {
+    fn forget(&self, failed: &Attempt) {
         let mut link = lock(&self.link);
         if Arc::ptr_eq(&link, failed) {
             *link = Arc::default();
@@ -138,7 +146,7 @@ impl Connection {
 
     async fn dial(&self) -> Result<Link, Failure> {
         let socket = self.dialer.dial(&self.endpoint).await?;
-        let (sender, driver) = http2::Builder::new(TokioExecutor::new())
+        let (sender, driver) = http2::Builder::new(BoxingExecutor)
             .timer(TokioTimer::new())
             .keep_alive_interval(KEEPALIVE_INTERVAL)
             .keep_alive_timeout(KEEPALIVE_TIMEOUT)
@@ -155,7 +163,22 @@ impl Connection {
             // Nobody may be left who wants to know.
             let _ = tell.send(Some(cause));
         });
-        Ok(Link { sender, origin: self.origin.clone(), answered: Arc::default(), end })
+        let origin = self.origin.clone();
+        Ok(Link(Arc::new(Line { sender, origin, answered: AtomicBool::new(false), end })))
+    }
+}
+
+/// Runs hyper's tasks, of which every request is one. They are large futures and tokio moves them
+/// about as it spawns them: in a box they are moved once.
+#[derive(Clone, Copy, Debug)]
+struct BoxingExecutor;
+
+impl<F> Executor<F> for BoxingExecutor
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, task: F) {
+        tokio::spawn(Box::pin(task));
     }
 }
 
@@ -187,38 +210,48 @@ impl Origin {
     }
 }
 
-/// An open connection; tonic's stubs speak through it.
+/// An open connection; tonic's stubs speak through it. Shared: every call has a clone.
 #[derive(Clone)]
-pub(crate) struct Link {
+pub(crate) struct Link(Arc<Line>);
+
+struct Line {
     sender: SendRequest<Body>,
     origin: Origin,
     /// Whether the peer has ever answered in HTTP/2: connecting alone does not show that.
-    answered: Arc<AtomicBool>,
+    answered: AtomicBool,
     /// Why the connection ended, once it has.
     end: watch::Receiver<Option<String>>,
 }
 
 impl Link {
-    async fn send(mut self, mut request: Request<Body>) -> Result<Response<Incoming>, Failure> {
-        let uri = self.origin.complete(request.uri().clone());
+    fn is_closed(&self) -> bool {
+        self.0.sender.is_closed()
+    }
+
+    async fn send(self, mut request: Request<Body>) -> Result<Response<Incoming>, Failure> {
+        let Self(line) = self;
+        let uri = line.origin.complete(request.uri().clone());
         *request.uri_mut() = uri.map_err(|error| Failure::NotSent(chain(&error)))?;
-        if let Err(error) = self.sender.ready().await {
-            return Err(Failure::NotSent(self.explain(&error).await));
+        let mut sender = line.sender.clone();
+        if let Err(error) = sender.ready().await {
+            return Err(Failure::NotSent(line.explain(&error).await));
         }
-        let mut lost = match self.sender.try_send_request(request).await {
+        let mut lost = match sender.try_send_request(request).await {
             Ok(response) => {
-                self.answered.store(true, Ordering::Relaxed);
+                line.answered.store(true, Ordering::Relaxed);
                 return Ok(response);
             }
             Err(lost) => lost,
         };
-        let cause = self.explain(lost.error()).await;
+        let cause = line.explain(lost.error()).await;
         // hyper gives the request back if it never went onto the wire.
         Err(if lost.take_message().is_some() { Failure::NotSent(cause) } else { Failure::Lost(cause) })
     }
+}
 
+impl Line {
     /// The cause, and what it usually means when the peer has never said anything in HTTP/2.
-    async fn explain(&mut self, error: &hyper::Error) -> String {
+    async fn explain(&self, error: &hyper::Error) -> String {
         let cause = self.end_of_connection().await.unwrap_or_else(|| chain(error));
         if self.answered.load(Ordering::Relaxed) {
             return cause;
@@ -235,12 +268,13 @@ impl Link {
 
     /// What ended the connection, such as a server's refusal of our certificate: requests only see
     /// that it is closed, and see it a moment earlier.
-    async fn end_of_connection(&mut self) -> Option<String> {
+    async fn end_of_connection(&self) -> Option<String> {
         if !self.sender.is_closed() {
             return None;
         }
-        let end = timeout(END_TIMEOUT, self.end.wait_for(Option::is_some)).await.ok()?;
-        end.ok()?.clone()
+        let mut end = self.end.clone();
+        let cause = timeout(END_TIMEOUT, end.wait_for(Option::is_some)).await.ok()?;
+        cause.ok()?.clone()
     }
 }
 

@@ -33,7 +33,7 @@ impl Connection {
             let mut grpc = self.grpc().await?;
             let mut request = request(message, token);
             // The server stops working on what nobody waits for any more.
-            request.set_timeout(deadline.saturating_duration_since(Instant::now()));
+            request.set_timeout(whole_millis(deadline.saturating_duration_since(Instant::now())));
             Ok(grpc.unary(request, rpc.path(), RawCodec).await?.into_inner())
         };
         timeout_at(deadline.into(), exchange).await.unwrap_or(Err(Failure::TimedOut))
@@ -97,6 +97,13 @@ fn shows_health(outcome: &Result<Bytes, Failure>) -> bool {
         }
         Err(_) => false,
     }
+}
+
+/// Rounded up. The same time limit then reads the same in every call, so that HPACK sends it as one
+/// byte, where a new value each time would fill the header tables of both ends.
+fn whole_millis(left: Duration) -> Duration {
+    let millis = left.as_nanos().div_ceil(1_000_000);
+    Duration::from_millis(millis.try_into().unwrap_or(u64::MAX))
 }
 
 /// A linearizable count of one key: no data, but the member has to reach a majority for it.

@@ -66,9 +66,9 @@ impl Roster {
     }
 
     /// The picker's choice among the members that are not in `tried`.
-    pub(super) fn seat(self: &Arc<Self>, tried: &[usize]) -> Seat {
+    pub(super) fn seat(self: &Arc<Self>, tried: &[usize]) -> Seat<'_> {
         let number = lock(&self.picker).pick(tried).unwrap_or_default();
-        Seat { number, connection: Arc::clone(&self.connections[number]), roster: Some(Arc::clone(self)) }
+        Seat { number, connection: &self.connections[number], roster: Some(self) }
     }
 
     /// Pauses, but not beyond the moment when a member can serve again.
@@ -104,17 +104,17 @@ async fn readmit_when_well(roster: Weak<Roster>, member: usize) {
 
 /// The member that serves an attempt; counted as busy with it until dropped.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct Seat<'a> {
     number: usize,
-    connection: Arc<Connection>,
+    connection: &'a Connection,
     /// `None` for a call that could go nowhere else.
-    roster: Option<Arc<Roster>>,
+    roster: Option<&'a Arc<Roster>>,
 }
 
-impl Seat {
+impl<'a> Seat<'a> {
     /// For a call that is for this member alone.
-    pub(super) fn reserved(connection: &Arc<Connection>) -> Self {
-        Self { number: 0, connection: Arc::clone(connection), roster: None }
+    pub(super) fn reserved(connection: &'a Connection) -> Self {
+        Self { number: 0, connection, roster: None }
     }
 
     pub(super) fn number(&self) -> usize {
@@ -122,12 +122,12 @@ impl Seat {
     }
 
     pub(super) fn connection(&self) -> &Connection {
-        &self.connection
+        self.connection
     }
 
     /// Lets no further request go to the member until it is well again, if there are others.
     pub(super) fn eject(&self) {
-        if let Some(roster) = &self.roster {
+        if let Some(roster) = self.roster {
             roster.eject(self.number);
         }
     }
@@ -135,7 +135,7 @@ impl Seat {
     /// Ends when the member, silent for a while, can't say that it is well; never if there is no
     /// other.
     pub(super) async fn until_unwell(&self) {
-        if self.roster.as_ref().is_none_or(|roster| roster.connections.len() == 1) {
+        if self.roster.is_none_or(|roster| roster.connections.len() == 1) {
             return std::future::pending().await;
         }
         loop {
@@ -160,9 +160,9 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        if let Some(roster) = &self.roster {
+        if let Some(roster) = self.roster {
             lock(&roster.picker).done(self.number);
         }
     }

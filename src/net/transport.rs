@@ -111,14 +111,14 @@ impl Transport {
     /// Sends a message and returns the answer's, trying again as the call's class allows.
     pub(crate) async fn unary(&self, call: &Call, message: Bytes) -> Result<Bytes> {
         let began = Instant::now();
-        let outcome = self.authenticated(call, message).await;
+        let outcome = self.authenticated(call, &message).await;
         outcome.map_err(|gave_up| gave_up.into_error(call.rpc, began))
     }
 
-    async fn authenticated(&self, call: &Call, message: Bytes) -> Result<Bytes, GaveUp> {
+    async fn authenticated(&self, call: &Call, message: &Bytes) -> Result<Bytes, GaveUp> {
         let mut tokens = self.tokens(call.deadline).await?;
         loop {
-            match self.run(call, message.clone(), tokens.current()).await {
+            match self.run(call, message, tokens.current()).await {
                 Err(refused) if tokens.may_help(&refused) => tokens.renew().await?,
                 outcome => return outcome,
             }
@@ -154,7 +154,7 @@ impl Transport {
     pub(super) async fn run(
         &self,
         call: &Call,
-        message: Bytes,
+        message: &Bytes,
         token: Option<&Token>,
     ) -> Result<Bytes, GaveUp> {
         let roster = self.roster();
@@ -192,7 +192,7 @@ fn candidates(target: &Target, roster: &Roster) -> usize {
 /// and the attempt given up, if it `may_leave`, for a member that is: slow is not dead, but dead is not
 /// waited for.
 async fn attempt(
-    seat: &Seat,
+    seat: &Seat<'_>,
     call: &Call,
     message: Bytes,
     token: Option<&Token>,
