@@ -201,6 +201,23 @@ async fn users_passwords_and_permissions() {
 }
 
 #[tokio::test]
+async fn a_client_certificate_is_a_user_and_a_password_beside_it_counts_more() {
+    let tls = Tls::new();
+    let server = Server::builder().mtls(&tls).start().await;
+    server.enable_auth("secret").await;
+    server.add_user("app", "pass", &[(Permission::ReadWrite, "app/")]).await;
+    let identity = tls.client("app");
+    let config = TlsConfig::new().ca_file(tls.ca()).identity_files(identity.cert, identity.key);
+    let by_certificate = builder(server.endpoint()).tls(config.clone()).connect().await.unwrap();
+    by_certificate.put("app/k", "v").await.unwrap();
+    let denied = by_certificate.put("other", "v").await.unwrap_err();
+    assert_eq!(denied.kind(), ErrorKind::PermissionDenied, "{denied}");
+
+    let both = builder(server.endpoint()).tls(config).credentials(Credentials::new("root", "secret"));
+    both.connect().await.unwrap().put("other", "v").await.unwrap();
+}
+
+#[tokio::test]
 async fn credentials_are_ignored_while_authentication_is_off_and_used_once_it_is_on() {
     let server = Server::start().await;
     let client = builder(server.endpoint()).credentials(Credentials::new("root", "secret"));
