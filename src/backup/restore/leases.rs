@@ -31,8 +31,9 @@ impl LeaseGranter {
     pub(super) async fn ensure(&self, kvs: &[KeyValue]) -> Result<()> {
         let mut granted = self.granted.lock().await;
         for id in kvs.iter().filter_map(|kv| kv.lease) {
-            if granted.insert(id) {
+            if !granted.contains(&id) {
                 self.grant(id).await?;
+                granted.insert(id);
             }
         }
         Ok(())
