@@ -11,10 +11,11 @@ mod member;
 mod request;
 mod txn;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::Extensions;
 
 pub use builder::ClientBuilder;
 pub use cluster::{ListMembers, ListMembersResult, MemberInfo};
@@ -31,6 +32,7 @@ pub use txn::{Compare, Operation, OperationResult, Relation, Txn, TxnResult};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::{Call, Credentials, Endpoint, Target, Transport};
 use crate::types::{KeyRange, KeyValue};
+use crate::util::lock;
 
 /// A client of one etcd cluster.
 ///
@@ -52,6 +54,8 @@ use crate::types::{KeyRange, KeyValue};
 #[derive(Clone, Debug)]
 pub struct Client {
     transport: Arc<Transport>,
+    /// What the streams of all clones have in common, by its type.
+    shared: Arc<Mutex<Extensions>>,
 }
 
 impl Client {
@@ -88,7 +92,20 @@ impl Client {
     }
 
     fn new(transport: Arc<Transport>) -> Self {
-        Self { transport }
+        Self { transport, shared: Arc::default() }
+    }
+
+    pub(crate) fn transport(&self) -> &Arc<Transport> {
+        &self.transport
+    }
+
+    /// The one value of its type that all clones of this client share, made by whoever needs it first.
+    /// The floors above keep there what they must not have twice, such as streams that many watches use.
+    pub(crate) fn shared<T>(&self, make: impl FnOnce() -> T) -> T
+    where
+        T: Clone + Send + Sync + 'static,
+    {
+        lock(&self.shared).get_or_insert_with(make).clone()
     }
 
     /// Reads one key; `None` if there is none. Linearizable.

@@ -134,9 +134,13 @@ impl Transport {
         self.token(None, deadline).await.map(drop).map_err(|gave_up| gave_up.into_error(AUTHENTICATE, began))
     }
 
-    /// The tokens that a call may use, one after the other.
-    pub(super) async fn tokens(&self, deadline: Instant) -> Result<Tokens<'_>, GaveUp> {
-        let current = self.token(None, deadline).await?;
+    /// The tokens that a call may use, one after the other, but not the `refused` one.
+    pub(super) async fn tokens(
+        &self,
+        refused: Option<&Token>,
+        deadline: Instant,
+    ) -> Result<Tokens<'_>, GaveUp> {
+        let current = self.token(refused, deadline).await?;
         Ok(Tokens { transport: self, deadline, current, renewals: MAX_RENEWALS })
     }
 

@@ -1,16 +1,22 @@
-//! What goes over a connection: one request and its answer, a stream of answers, and the question
-//! whether the member is well.
+//! What goes over a connection: one request and its answer, a stream of answers, a stream both ways,
+//! and the question whether the member is well.
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::future::ready;
+use futures_util::stream::{once, poll_fn};
 use prost::Message;
+use tokio::sync::mpsc;
 use tokio::time::timeout_at;
 use tonic::client::Grpc;
+use tonic::metadata::MetadataValue;
 use tonic::{Request, Streaming};
 
 use super::codec::{RawCodec, Rpc};
 use super::connection::{Connection, Link};
+use super::duplex::Ends;
 use super::failure::Failure;
 use super::status::{self, Remedy};
 use super::token::Token;
@@ -50,6 +56,27 @@ impl Connection {
         let opening = async {
             let mut grpc = self.grpc().await?;
             Ok(grpc.server_streaming(request(message, token), rpc.path(), RawCodec).await?.into_inner())
+        };
+        timeout_at(deadline.into(), opening).await.unwrap_or(Err(Failure::TimedOut))
+    }
+
+    /// Opens a stream both ways before the deadline. A member that sees no leader, now or later, ends
+    /// it: without one, a watch would be silent for ever.
+    pub(super) async fn duplex(
+        &self,
+        rpc: Rpc,
+        first: Bytes,
+        token: Option<&Token>,
+        deadline: Instant,
+    ) -> Result<Ends, Failure> {
+        let opening = async {
+            let mut grpc = self.grpc().await?;
+            let (requests, mut queue) = mpsc::unbounded_channel();
+            let rest = poll_fn(move |context| queue.poll_recv(context));
+            let mut request = request(once(ready(first)).chain(rest), token);
+            request.metadata_mut().insert("hasleader", MetadataValue::from_static("true"));
+            let answers = grpc.streaming(request, rpc.path(), RawCodec).await?.into_inner();
+            Ok(Ends { requests, answers })
         };
         timeout_at(deadline.into(), opening).await.unwrap_or(Err(Failure::TimedOut))
     }
@@ -113,8 +140,8 @@ fn probe_message() -> Bytes {
     request.encode_to_vec().into()
 }
 
-fn request(message: Bytes, token: Option<&Token>) -> Request<Bytes> {
-    let mut request = Request::new(message);
+fn request<T>(body: T, token: Option<&Token>) -> Request<T> {
+    let mut request = Request::new(body);
     // An empty token would be an invalid one: without one the header stays away.
     if let Some(value) = token.and_then(Token::value) {
         request.metadata_mut().insert("token", value.clone());

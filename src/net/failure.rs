@@ -58,6 +58,12 @@ impl Failure {
         let answered = matches!(self, Self::AnswerTooLarge(_) | Self::Malformed(_));
         answered || matches!(self.remedy(), Remedy::Ambiguous | Remedy::Futile)
     }
+
+    /// Whether the member that it comes from can't serve. That a member answers with an error is no sign of
+    /// it, unless the error says so.
+    pub(crate) fn shows_ill_health(&self) -> bool {
+        self.kind() == ErrorKind::Unavailable && self.remedy() != Remedy::Final
+    }
 }
 
 impl fmt::Display for Failure {

@@ -11,6 +11,7 @@ mod connection;
 mod dialer;
 #[cfg(feature = "discovery")]
 mod discovery;
+mod duplex;
 mod endpoint;
 mod exchange;
 mod failure;
@@ -32,8 +33,10 @@ pub(crate) use connection::{Connection, Windows};
 pub(crate) use dialer::Dialer;
 #[cfg(feature = "discovery")]
 pub use discovery::Discovery;
+pub(crate) use duplex::Duplex;
 pub use endpoint::Endpoint;
 pub(crate) use retry::RetryClass;
 #[cfg(feature = "tls")]
 pub use tls::TlsConfig;
+pub(crate) use token::Token;
 pub(crate) use transport::{Call, Limits, Target, Transport};

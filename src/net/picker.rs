@@ -48,6 +48,10 @@ impl Picker {
         !std::mem::replace(&mut self.members[member].ejected, true)
     }
 
+    pub(crate) fn is_ejected(&self, member: usize) -> bool {
+        self.members[member].ejected
+    }
+
     /// Whether any member is not ejected.
     pub(crate) fn any_serves(&self) -> bool {
         self.members.iter().any(|health| !health.ejected)

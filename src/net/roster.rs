@@ -27,6 +27,8 @@ pub(crate) struct Roster {
     picker: Mutex<Picker>,
     /// Wakes calls that pause because no member could serve them.
     readmitted: Notify,
+    /// Wakes streams, which may have to leave.
+    ejected: Notify,
 }
 
 impl Roster {
@@ -51,7 +53,7 @@ impl Roster {
         let connections: Vec<_> = endpoints.into_iter().map(connection).collect::<Result<_>>()?;
         let first = usize::try_from(random_u64() >> 33).unwrap_or_default();
         let picker = Mutex::new(Picker::new(connections.len(), first));
-        Ok(Arc::new(Self { connections, picker, readmitted: Notify::new() }))
+        Ok(Arc::new(Self { connections, picker, readmitted: Notify::new(), ejected: Notify::new() }))
     }
 
     /// Whether any member answers and reaches a majority.
@@ -77,9 +79,33 @@ impl Roster {
         let _ = timeout(pause, self.readmitted.notified()).await;
     }
 
-    fn eject(self: &Arc<Self>, member: usize) {
+    /// Lets no further request go to the member until it is well again, if there are others.
+    pub(super) fn eject(self: &Arc<Self>, member: usize) {
         if lock(&self.picker).eject(member) {
+            self.ejected.notify_waiters();
             tokio::spawn(readmit_when_well(Arc::downgrade(self), member));
+        }
+    }
+
+    /// Ends when the member is ejected.
+    pub(super) async fn until_ejected(&self, member: usize) {
+        loop {
+            let ejected = self.ejected.notified();
+            if lock(&self.picker).is_ejected(member) {
+                return;
+            }
+            ejected.await;
+        }
+    }
+
+    /// Ends when a member can take over that is not ejected: another, or the same over a new connection.
+    pub(super) async fn until_any_serves(&self) {
+        loop {
+            let readmitted = self.readmitted.notified();
+            if lock(&self.picker).any_serves() {
+                return;
+            }
+            readmitted.await;
         }
     }
 
@@ -125,7 +151,7 @@ impl<'a> Seat<'a> {
         self.connection
     }
 
-    /// Lets no further request go to the member until it is well again, if there are others.
+    /// As [`Roster::eject`].
     pub(super) fn eject(&self) {
         if let Some(roster) = self.roster {
             roster.eject(self.number);
@@ -146,16 +172,11 @@ impl<'a> Seat<'a> {
         }
     }
 
-    /// Ends when a member can take over that is not ejected: another, or this one over a new connection.
-    /// Never if there is no other.
+    /// As [`Roster::until_any_serves`]; never if there is no other.
     pub(super) async fn until_any_serves(&self) {
-        let Some(roster) = &self.roster else { return std::future::pending().await };
-        loop {
-            let readmitted = roster.readmitted.notified();
-            if lock(&roster.picker).any_serves() {
-                return;
-            }
-            readmitted.await;
+        match self.roster {
+            Some(roster) => roster.until_any_serves().await,
+            None => std::future::pending().await,
         }
     }
 }

@@ -10,14 +10,14 @@ use super::auth::{Auth, Credentials};
 use super::codec::Rpc;
 use super::connection::Connection;
 use super::dialer::Dialer;
+use super::duplex::{Duplex, Ends};
 use super::endpoint::Endpoint;
 use super::failure::Failure;
 use super::gave_up::GaveUp;
 use super::retry::{Next, RetryClass, Trial};
 use super::roster::{Roster, Seat};
-use super::status::Remedy;
 use super::token::Token;
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::util::{lock, random_fraction};
 
 /// A remote call, apart from its message.
@@ -116,11 +116,40 @@ impl Transport {
     }
 
     async fn authenticated(&self, call: &Call, message: &Bytes) -> Result<Bytes, GaveUp> {
-        let mut tokens = self.tokens(call.deadline).await?;
+        let mut tokens = self.tokens(None, call.deadline).await?;
         loop {
             match self.run(call, message, tokens.current()).await {
                 Err(refused) if tokens.may_help(&refused) => tokens.renew().await?,
                 outcome => return outcome,
+            }
+        }
+    }
+
+    /// Opens a stream both ways with a member of the picker's choice, which must see a leader for as long as
+    /// the stream lives. `first` is the first request: servers answer nothing before it. A `refused` token is
+    /// not used again. The call's deadline bounds the opening.
+    pub(crate) async fn duplex(&self, call: &Call, first: Bytes, refused: Option<&Token>) -> Result<Duplex> {
+        let began = Instant::now();
+        let outcome = self.duplex_authenticated(call, first, refused).await;
+        outcome.map_err(|gave_up| gave_up.into_error(call.rpc, began))
+    }
+
+    async fn duplex_authenticated(
+        &self,
+        call: &Call,
+        first: Bytes,
+        refused: Option<&Token>,
+    ) -> Result<Duplex, GaveUp> {
+        let mut tokens = self.tokens(refused, call.deadline).await?;
+        let opening = Opening(first);
+        loop {
+            let roster = self.roster();
+            match self.attempts(&roster, call, &opening, tokens.current()).await {
+                Ok((ends, member)) => {
+                    return Ok(Duplex::new(ends, call.rpc, roster, member, tokens.current().cloned()));
+                }
+                Err(refused) if tokens.may_help(&refused) => tokens.renew().await?,
+                Err(gave_up) => return Err(gave_up),
             }
         }
     }
@@ -139,7 +168,7 @@ impl Transport {
         message: Bytes,
     ) -> Result<Answers, GaveUp> {
         let endpoint = connection.endpoint().to_string();
-        let mut tokens = self.tokens(call.deadline).await?;
+        let mut tokens = self.tokens(None, call.deadline).await?;
         loop {
             let opened = connection.open(call.rpc, message.clone(), tokens.current(), call.deadline).await;
             match opened.map_err(|failure| GaveUp::at(&endpoint, failure)) {
@@ -158,18 +187,31 @@ impl Transport {
         token: Option<&Token>,
     ) -> Result<Bytes, GaveUp> {
         let roster = self.roster();
-        let mut trial = Trial::new(call.class, candidates(&call.target, &roster), call.deadline);
+        let (answer, _) = self.attempts(&roster, call, &Unary(message), token).await?;
+        Ok(answer)
+    }
+
+    /// What came of the attempt that went well, and the number of the member that it went to.
+    async fn attempts<E: Exchange>(
+        &self,
+        roster: &Arc<Roster>,
+        call: &Call,
+        exchange: &E,
+        token: Option<&Token>,
+    ) -> Result<(E::Answer, usize), GaveUp> {
+        let mut trial = Trial::new(call.class, candidates(&call.target, roster), call.deadline);
         loop {
             let seat = match &call.target {
                 Target::Any => roster.seat(trial.tried()),
                 Target::Exactly(connection) => Seat::reserved(connection),
             };
             trial.begin(seat.number());
-            let failure = match attempt(&seat, call, message.clone(), token, trial.may_leave()).await {
-                Ok(answer) => return Ok(answer),
+            let exchange = exchange.with(seat.connection(), call, token);
+            let failure = match attempt(&seat, exchange, trial.may_leave()).await {
+                Ok(answer) => return Ok((answer, seat.number())),
                 Err(failure) => failure,
             };
-            if shows_ill_health(&failure) {
+            if failure.shows_ill_health() {
                 seat.eject();
             }
             match trial.failed(&failure, Instant::now(), random_fraction()) {
@@ -178,6 +220,50 @@ impl Transport {
                 Next::GiveUp => return Err(GaveUp::after(&trial, failure, seat.connection())),
             }
         }
+    }
+}
+
+/// What an attempt does with the member that it was given.
+trait Exchange: Sync {
+    type Answer: Send;
+
+    fn with(
+        &self,
+        connection: &Connection,
+        call: &Call,
+        token: Option<&Token>,
+    ) -> impl Future<Output = Result<Self::Answer, Failure>> + Send;
+}
+
+/// Sends a message and awaits the answer.
+struct Unary<'a>(&'a Bytes);
+
+impl Exchange for Unary<'_> {
+    type Answer = Bytes;
+
+    async fn with(
+        &self,
+        connection: &Connection,
+        call: &Call,
+        token: Option<&Token>,
+    ) -> Result<Bytes, Failure> {
+        connection.unary(call.rpc, self.0.clone(), token, call.deadline).await
+    }
+}
+
+/// Opens a stream both ways with a first message.
+struct Opening(Bytes);
+
+impl Exchange for Opening {
+    type Answer = Ends;
+
+    async fn with(
+        &self,
+        connection: &Connection,
+        call: &Call,
+        token: Option<&Token>,
+    ) -> Result<Ends, Failure> {
+        connection.duplex(call.rpc, self.0.clone(), token, call.deadline).await
     }
 }
 
@@ -191,14 +277,12 @@ fn candidates(target: &Target, roster: &Roster) -> usize {
 /// One attempt. A member that stays silent is asked whether it is well. If it is not it is ejected,
 /// and the attempt given up, if it `may_leave`, for a member that is: slow is not dead, but dead is not
 /// waited for.
-async fn attempt(
+async fn attempt<A>(
     seat: &Seat<'_>,
-    call: &Call,
-    message: Bytes,
-    token: Option<&Token>,
+    exchange: impl Future<Output = Result<A, Failure>>,
     may_leave: bool,
-) -> Result<Bytes, Failure> {
-    let exchange = pin!(seat.connection().unary(call.rpc, message, token, call.deadline));
+) -> Result<A, Failure> {
+    let exchange = pin!(exchange);
     match select(exchange, pin!(seat.until_unwell())).await {
         Either::Left((outcome, _)) => outcome,
         Either::Right(((), exchange)) => {
@@ -214,9 +298,4 @@ async fn attempt(
             }
         }
     }
-}
-
-/// An error that a member answers with is no sign of ill health, unless it is that it can't serve.
-fn shows_ill_health(failure: &Failure) -> bool {
-    failure.kind() == ErrorKind::Unavailable && failure.remedy() != Remedy::Final
 }
