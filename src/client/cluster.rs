@@ -4,7 +4,7 @@ use super::request::{Request, WireCall, decode, header};
 use crate::error::Result;
 use crate::net::{RetryClass, Rpc};
 use crate::pb::etcdserverpb::{Member, MemberListRequest, MemberListResponse};
-use crate::types::{Header, MemberId};
+use crate::types::{Header, MemberId, Namespace};
 
 const MEMBER_LIST: Rpc = Rpc::new("/etcdserverpb.Cluster/MemberList");
 
@@ -64,12 +64,12 @@ impl From<Member> for MemberInfo {
 impl Request for ListMembers {
     type Response = ListMembersResult;
 
-    fn into_call(self) -> Result<WireCall> {
+    fn call(&self, _: &Namespace) -> Result<WireCall> {
         let message = MemberListRequest { linearizable: true };
         Ok(WireCall::new(MEMBER_LIST, RetryClass::Read, &message))
     }
 
-    fn decode(answer: Bytes) -> Result<ListMembersResult> {
+    fn decode(&self, answer: Bytes, _: &Namespace) -> Result<ListMembersResult> {
         let wire: MemberListResponse = decode(answer)?;
         Ok(ListMembersResult {
             header: header(wire.header)?,

@@ -7,7 +7,8 @@ use crate::pb::etcdserverpb::{
     CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse, PutRequest, PutResponse,
     RangeRequest, RangeResponse,
 };
-use crate::types::{Header, KeyRange, KeyValue, LeaseId, Revision};
+use crate::pb::mvccpb;
+use crate::types::{Header, KeyRange, KeyValue, LeaseId, Namespace, Revision};
 
 const RANGE: Rpc = Rpc::new("/etcdserverpb.KV/Range");
 const PUT: Rpc = Rpc::new("/etcdserverpb.KV/Put");
@@ -72,8 +73,8 @@ impl Get {
         Self { count_only: true, ..self }
     }
 
-    pub(super) fn into_message(self) -> Result<RangeRequest> {
-        let (key, range_end) = wire_range(&self.range)?;
+    pub(super) fn message(&self, namespace: &Namespace) -> Result<RangeRequest> {
+        let (key, range_end) = wire_range(&self.range, namespace)?;
         Ok(RangeRequest {
             key,
             range_end,
@@ -102,10 +103,10 @@ pub struct GetResult {
 }
 
 impl GetResult {
-    pub(super) fn from_wire(wire: RangeResponse) -> Result<Self> {
+    pub(super) fn from_wire(wire: RangeResponse, namespace: &Namespace) -> Result<Self> {
         Ok(Self {
             header: header(wire.header)?,
-            kvs: wire.kvs.into_iter().map(KeyValue::from).collect(),
+            kvs: stripped(wire.kvs, namespace)?,
             more: wire.more,
             count: wire.count.try_into().unwrap_or_default(),
         })
@@ -142,10 +143,10 @@ impl Put {
         Self { return_previous: true, ..self }
     }
 
-    pub(super) fn into_message(self) -> Result<PutRequest> {
+    pub(super) fn message(&self, namespace: &Namespace) -> Result<PutRequest> {
         Ok(PutRequest {
-            key: wire_key(self.key)?,
-            value: self.value,
+            key: wire_key(&self.key, namespace)?,
+            value: self.value.clone(),
             lease: LeaseId::to_wire(self.lease),
             prev_kv: self.return_previous,
             ..PutRequest::default()
@@ -164,8 +165,9 @@ pub struct PutResult {
 }
 
 impl PutResult {
-    pub(super) fn from_wire(wire: PutResponse) -> Result<Self> {
-        Ok(Self { header: header(wire.header)?, previous: wire.prev_kv.map(KeyValue::from) })
+    pub(super) fn from_wire(wire: PutResponse, namespace: &Namespace) -> Result<Self> {
+        let previous = wire.prev_kv.map(|kv| namespace.strip_kv(kv)).transpose()?;
+        Ok(Self { header: header(wire.header)?, previous })
     }
 }
 
@@ -189,8 +191,8 @@ impl Delete {
         Self { return_previous: true, ..self }
     }
 
-    pub(super) fn into_message(self) -> Result<DeleteRangeRequest> {
-        let (key, range_end) = wire_range(&self.range)?;
+    pub(super) fn message(&self, namespace: &Namespace) -> Result<DeleteRangeRequest> {
+        let (key, range_end) = wire_range(&self.range, namespace)?;
         Ok(DeleteRangeRequest { key, range_end, prev_kv: self.return_previous })
     }
 }
@@ -208,11 +210,11 @@ pub struct DeleteResult {
 }
 
 impl DeleteResult {
-    pub(super) fn from_wire(wire: DeleteRangeResponse) -> Result<Self> {
+    pub(super) fn from_wire(wire: DeleteRangeResponse, namespace: &Namespace) -> Result<Self> {
         Ok(Self {
             header: header(wire.header)?,
             deleted: wire.deleted.try_into().unwrap_or_default(),
-            previous: wire.prev_kvs.into_iter().map(KeyValue::from).collect(),
+            previous: stripped(wire.prev_kvs, namespace)?,
         })
     }
 }
@@ -249,63 +251,67 @@ pub struct CompactResult {
 impl Request for Get {
     type Response = GetResult;
 
-    fn into_call(self) -> Result<WireCall> {
-        Ok(WireCall::new(RANGE, RetryClass::Read, &self.into_message()?))
+    fn call(&self, namespace: &Namespace) -> Result<WireCall> {
+        Ok(WireCall::new(RANGE, RetryClass::Read, &self.message(namespace)?))
     }
 
-    fn decode(answer: Bytes) -> Result<GetResult> {
-        GetResult::from_wire(decode(answer)?)
+    fn decode(&self, answer: Bytes, namespace: &Namespace) -> Result<GetResult> {
+        GetResult::from_wire(decode(answer)?, namespace)
     }
 }
 
 impl Request for Put {
     type Response = PutResult;
 
-    fn into_call(self) -> Result<WireCall> {
-        Ok(WireCall::new(PUT, RetryClass::Once, &self.into_message()?))
+    fn call(&self, namespace: &Namespace) -> Result<WireCall> {
+        Ok(WireCall::new(PUT, RetryClass::Once, &self.message(namespace)?))
     }
 
-    fn decode(answer: Bytes) -> Result<PutResult> {
-        PutResult::from_wire(decode(answer)?)
+    fn decode(&self, answer: Bytes, namespace: &Namespace) -> Result<PutResult> {
+        PutResult::from_wire(decode(answer)?, namespace)
     }
 }
 
 impl Request for Delete {
     type Response = DeleteResult;
 
-    fn into_call(self) -> Result<WireCall> {
-        Ok(WireCall::new(DELETE, RetryClass::Once, &self.into_message()?))
+    fn call(&self, namespace: &Namespace) -> Result<WireCall> {
+        Ok(WireCall::new(DELETE, RetryClass::Once, &self.message(namespace)?))
     }
 
-    fn decode(answer: Bytes) -> Result<DeleteResult> {
-        DeleteResult::from_wire(decode(answer)?)
+    fn decode(&self, answer: Bytes, namespace: &Namespace) -> Result<DeleteResult> {
+        DeleteResult::from_wire(decode(answer)?, namespace)
     }
 }
 
 impl Request for Compact {
     type Response = CompactResult;
 
-    fn into_call(self) -> Result<WireCall> {
+    fn call(&self, _: &Namespace) -> Result<WireCall> {
         let message = CompactionRequest { revision: self.revision.0, physical: self.physical };
         Ok(WireCall::new(COMPACT, RetryClass::Once, &message))
     }
 
-    fn decode(answer: Bytes) -> Result<CompactResult> {
+    fn decode(&self, answer: Bytes, _: &Namespace) -> Result<CompactResult> {
         let wire: CompactionResponse = decode(answer)?;
         Ok(CompactResult { header: header(wire.header)? })
     }
 }
 
-fn wire_range(range: &KeyRange) -> Result<(Bytes, Bytes)> {
+fn stripped(kvs: Vec<mvccpb::KeyValue>, namespace: &Namespace) -> Result<Vec<KeyValue>> {
+    kvs.into_iter().map(|kv| namespace.strip_kv(kv)).collect()
+}
+
+fn wire_range(range: &KeyRange, namespace: &Namespace) -> Result<(Bytes, Bytes)> {
     if range.is_empty() {
         return Err(Error::new(ErrorKind::Config, format!("no key can lie in the range: {range}")));
     }
-    Ok(range.to_wire())
+    Ok(namespace.range(range).to_wire())
 }
 
-pub(super) fn wire_key(key: Bytes) -> Result<Bytes> {
+pub(super) fn wire_key(key: &Bytes, namespace: &Namespace) -> Result<Bytes> {
     if key.is_empty() {
         return Err(Error::new(ErrorKind::Config, "the key is empty: etcd has no such key"));
     }
-    Ok(key)
+    Ok(namespace.key(key))
 }

@@ -9,7 +9,7 @@ use crate::pb::etcdserverpb::{
     LeaseGrantRequest, LeaseGrantResponse, LeaseRevokeRequest, LeaseRevokeResponse, LeaseTimeToLiveRequest,
     LeaseTimeToLiveResponse,
 };
-use crate::types::{Header, LeaseId};
+use crate::types::{Header, LeaseId, Namespace};
 use crate::util::random_u64;
 
 const GRANT: Rpc = Rpc::new("/etcdserverpb.Lease/LeaseGrant");
@@ -112,13 +112,13 @@ pub struct LeaseTimes {
 impl Request for GrantLease {
     type Response = GrantLeaseResult;
 
-    fn into_call(self) -> Result<WireCall> {
+    fn call(&self, _: &Namespace) -> Result<WireCall> {
         let ttl = whole_seconds(self.ttl);
         let message = LeaseGrantRequest { ttl, id: self.id.0 };
         Ok(WireCall::new(GRANT, RetryClass::Once, &message))
     }
 
-    fn decode(answer: Bytes) -> Result<GrantLeaseResult> {
+    fn decode(&self, answer: Bytes, _: &Namespace) -> Result<GrantLeaseResult> {
         let wire: LeaseGrantResponse = decode(answer)?;
         Ok(GrantLeaseResult { header: header(wire.header)?, id: LeaseId(wire.id), ttl: seconds(wire.ttl) })
     }
@@ -127,12 +127,12 @@ impl Request for GrantLease {
 impl Request for RevokeLease {
     type Response = RevokeLeaseResult;
 
-    fn into_call(self) -> Result<WireCall> {
+    fn call(&self, _: &Namespace) -> Result<WireCall> {
         let message = LeaseRevokeRequest { id: self.id.0 };
         Ok(WireCall::new(REVOKE, RetryClass::Once, &message))
     }
 
-    fn decode(answer: Bytes) -> Result<RevokeLeaseResult> {
+    fn decode(&self, answer: Bytes, _: &Namespace) -> Result<RevokeLeaseResult> {
         let wire: LeaseRevokeResponse = decode(answer)?;
         Ok(RevokeLeaseResult { header: header(wire.header)? })
     }
@@ -141,12 +141,12 @@ impl Request for RevokeLease {
 impl Request for LeaseTimeToLive {
     type Response = LeaseTimeToLiveResult;
 
-    fn into_call(self) -> Result<WireCall> {
+    fn call(&self, _: &Namespace) -> Result<WireCall> {
         let message = LeaseTimeToLiveRequest { id: self.id.0, keys: false };
         Ok(WireCall::new(TIME_TO_LIVE, RetryClass::Read, &message))
     }
 
-    fn decode(answer: Bytes) -> Result<LeaseTimeToLiveResult> {
+    fn decode(&self, answer: Bytes, _: &Namespace) -> Result<LeaseTimeToLiveResult> {
         let wire: LeaseTimeToLiveResponse = decode(answer)?;
         // A lease that is gone is answered with a remaining time of -1 and nothing granted.
         let lease = (wire.granted_ttl > 0)

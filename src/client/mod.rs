@@ -31,7 +31,7 @@ pub use txn::{Compare, Operation, OperationResult, Relation, Txn, TxnResult};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::{Call, Credentials, Endpoint, Target, Transport};
-use crate::types::{KeyRange, KeyValue};
+use crate::types::{KeyRange, KeyValue, Namespace};
 use crate::util::lock;
 
 /// A client of one etcd cluster.
@@ -54,6 +54,7 @@ use crate::util::lock;
 #[derive(Clone, Debug)]
 pub struct Client {
     transport: Arc<Transport>,
+    namespace: Namespace,
     /// What the streams of all clones have in common, by its type.
     shared: Arc<Mutex<Extensions>>,
 }
@@ -92,7 +93,7 @@ impl Client {
     }
 
     fn new(transport: Arc<Transport>) -> Self {
-        Self { transport, shared: Arc::default() }
+        Self { transport, namespace: Namespace::default(), shared: Arc::default() }
     }
 
     pub(crate) fn transport(&self) -> &Arc<Transport> {
@@ -106,6 +107,31 @@ impl Client {
         T: Clone + Send + Sync + 'static,
     {
         lock(&self.shared).get_or_insert_with(make).clone()
+    }
+
+    /// A client that sees only the keys with this prefix, and names them without it. It shares everything
+    /// else with this one: connections, token, what is known of the members' health.
+    ///
+    /// A range without an end, [`KeyRange::all`] too, ends with the prefix. Leases, members, users and the
+    /// ranges of their permissions are the cluster's and stay as they are. Namespaces nest.
+    ///
+    /// ```no_run
+    /// # async fn example(client: etcd_ark::Client) -> etcd_ark::Result<()> {
+    /// let app = client.namespace("/app/");
+    /// app.put("config", "on").await?;
+    /// assert!(client.get("/app/config").await?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn namespace(&self, prefix: impl AsRef<[u8]>) -> Self {
+        let namespace = self.namespace.inner(prefix.as_ref());
+        Self { namespace, ..self.clone() }
+    }
+
+    /// What part of the keyspace this client sees, for streams, which encode their own requests.
+    pub(crate) fn current_namespace(&self) -> &Namespace {
+        &self.namespace
     }
 
     /// Reads one key; `None` if there is none. Linearizable.
@@ -172,10 +198,10 @@ impl Client {
 
     /// As [`Client::send`], with another time limit than the client's.
     pub(crate) async fn send_within<R: Request>(&self, request: R, timeout: Duration) -> Result<R::Response> {
-        let wire = request.into_call()?;
+        let wire = request.call(&self.namespace)?;
         let deadline = Instant::now() + timeout;
         let call = Call { rpc: wire.rpc, class: wire.class, target: Target::Any, deadline };
-        R::decode(self.transport.unary(&call, wire.message).await?)
+        request.decode(self.transport.unary(&call, wire.message).await?, &self.namespace)
     }
 
     /// The members that the client was given, in that order.

@@ -4,21 +4,21 @@ use prost::Message;
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::{RetryClass, Rpc};
 use crate::pb::etcdserverpb::ResponseHeader;
-use crate::types::Header;
+use crate::types::{Header, Namespace};
 
 /// A request value: what [`Client::send`](crate::Client::send) takes.
 ///
 /// The value carries what it is answered with and whether it may be repeated. The requests are
 /// etcd's: the trait can't be implemented outside this crate.
-pub trait Request: Sized + Send {
+pub trait Request: Send + Sync {
     /// What the server answers.
     type Response;
 
     #[doc(hidden)]
-    fn into_call(self) -> Result<WireCall>;
+    fn call(&self, namespace: &Namespace) -> Result<WireCall>;
 
     #[doc(hidden)]
-    fn decode(answer: Bytes) -> Result<Self::Response>;
+    fn decode(&self, answer: Bytes, namespace: &Namespace) -> Result<Self::Response>;
 }
 
 /// An encoded request with all that the transport needs to know of it. No one outside can make one,

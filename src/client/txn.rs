@@ -7,7 +7,7 @@ use crate::net::{RetryClass, Rpc};
 use crate::pb::etcdserverpb::{
     Compare as WireCompare, RequestOp, ResponseOp, TxnRequest, TxnResponse, compare, request_op, response_op,
 };
-use crate::types::{Header, LeaseId, Revision};
+use crate::types::{Header, LeaseId, Namespace, Revision};
 
 const TXN: Rpc = Rpc::new("/etcdserverpb.KV/Txn");
 
@@ -115,11 +115,11 @@ impl From<Delete> for Operation {
 }
 
 impl Operation {
-    fn into_message(self) -> Result<RequestOp> {
+    fn message(&self, namespace: &Namespace) -> Result<RequestOp> {
         let request = match self {
-            Self::Get(get) => request_op::Request::RequestRange(get.into_message()?),
-            Self::Put(put) => request_op::Request::RequestPut(put.into_message()?),
-            Self::Delete(delete) => request_op::Request::RequestDeleteRange(delete.into_message()?),
+            Self::Get(get) => request_op::Request::RequestRange(get.message(namespace)?),
+            Self::Put(put) => request_op::Request::RequestPut(put.message(namespace)?),
+            Self::Delete(delete) => request_op::Request::RequestDeleteRange(delete.message(namespace)?),
         };
         Ok(RequestOp { request: Some(request) })
     }
@@ -196,7 +196,7 @@ impl Compare {
         Self { key: key.into(), relation, target }
     }
 
-    fn into_message(self) -> Result<WireCompare> {
+    fn message(&self, namespace: &Namespace) -> Result<WireCompare> {
         let result = match self.relation {
             Relation::Equal => compare::CompareResult::Equal,
             Relation::Greater => compare::CompareResult::Greater,
@@ -211,10 +211,10 @@ impl Compare {
             compare::TargetUnion::Lease(_) => compare::CompareTarget::Lease,
         };
         Ok(WireCompare {
-            key: wire_key(self.key)?,
+            key: wire_key(&self.key, namespace)?,
             result: result.into(),
             target: target.into(),
-            target_union: Some(self.target),
+            target_union: Some(self.target.clone()),
             ..WireCompare::default()
         })
     }
@@ -245,12 +245,16 @@ pub enum OperationResult {
 }
 
 impl OperationResult {
-    fn from_wire(wire: ResponseOp) -> Result<Self> {
+    fn from_wire(wire: ResponseOp, namespace: &Namespace) -> Result<Self> {
         match wire.response {
-            Some(response_op::Response::ResponseRange(get)) => GetResult::from_wire(get).map(Self::Get),
-            Some(response_op::Response::ResponsePut(put)) => PutResult::from_wire(put).map(Self::Put),
+            Some(response_op::Response::ResponseRange(get)) => {
+                GetResult::from_wire(get, namespace).map(Self::Get)
+            }
+            Some(response_op::Response::ResponsePut(put)) => {
+                PutResult::from_wire(put, namespace).map(Self::Put)
+            }
             Some(response_op::Response::ResponseDeleteRange(delete)) => {
-                DeleteResult::from_wire(delete).map(Self::Delete)
+                DeleteResult::from_wire(delete, namespace).map(Self::Delete)
             }
             Some(response_op::Response::ResponseTxn(_)) | None => {
                 Err(malformed("the answer holds an operation that was not asked for"))
@@ -262,22 +266,24 @@ impl OperationResult {
 impl Request for Txn {
     type Response = TxnResult;
 
-    fn into_call(self) -> Result<WireCall> {
-        let class = self.class();
+    fn call(&self, namespace: &Namespace) -> Result<WireCall> {
+        let operations =
+            |branch: &[Operation]| branch.iter().map(|op| op.message(namespace)).collect::<Result<_>>();
         let message = TxnRequest {
-            compare: self.when.into_iter().map(Compare::into_message).collect::<Result<_>>()?,
-            success: self.then.into_iter().map(Operation::into_message).collect::<Result<_>>()?,
-            failure: self.otherwise.into_iter().map(Operation::into_message).collect::<Result<_>>()?,
+            compare: self.when.iter().map(|compare| compare.message(namespace)).collect::<Result<_>>()?,
+            success: operations(&self.then)?,
+            failure: operations(&self.otherwise)?,
         };
-        Ok(WireCall::new(TXN, class, &message))
+        Ok(WireCall::new(TXN, self.class(), &message))
     }
 
-    fn decode(answer: Bytes) -> Result<TxnResult> {
+    fn decode(&self, answer: Bytes, namespace: &Namespace) -> Result<TxnResult> {
         let wire: TxnResponse = decode(answer)?;
+        let responses = wire.responses.into_iter().map(|op| OperationResult::from_wire(op, namespace));
         Ok(TxnResult {
             header: header(wire.header)?,
             succeeded: wire.succeeded,
-            responses: wire.responses.into_iter().map(OperationResult::from_wire).collect::<Result<_>>()?,
+            responses: responses.collect::<Result<_>>()?,
         })
     }
 }

@@ -92,6 +92,16 @@ impl KeyRange {
         Self { start: successor(key), end: self.end.clone() }
     }
 
+    /// The keys of this range, each with this prefix before it.
+    pub(super) fn under(&self, prefix: &[u8]) -> Self {
+        let end = match &self.end {
+            End::Single => End::Single,
+            End::Before(end) => End::Before([prefix, end].concat().into()),
+            End::Open => after_prefix(prefix).map_or(End::Open, End::Before),
+        };
+        Self { start: [prefix, &self.start].concat().into(), end }
+    }
+
     /// etcd's `key` and `range_end`.
     pub(crate) fn to_wire(&self) -> (Bytes, Bytes) {
         let end = match &self.end {

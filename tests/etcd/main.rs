@@ -18,6 +18,7 @@ mod kv;
 mod linearizable;
 mod load;
 mod matrix;
+mod namespace;
 mod restore;
 mod scan;
 mod snapshot;
