@@ -4,6 +4,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
+use crate::types::Revision;
+
 /// A result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -61,6 +63,7 @@ struct Inner {
     kind: ErrorKind,
     message: String,
     may_have_applied: bool,
+    compacted_at: Option<Revision>,
     call: Option<CallContext>,
     source: Option<BoxError>,
 }
@@ -80,6 +83,7 @@ impl Error {
             kind,
             message: message.into(),
             may_have_applied: false,
+            compacted_at: None,
             call: None,
             source: None,
         }))
@@ -100,6 +104,12 @@ impl Error {
     #[must_use]
     pub(crate) fn maybe_applied(mut self, maybe: bool) -> Self {
         self.0.may_have_applied = maybe;
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn with_compacted_at(mut self, revision: Revision) -> Self {
+        self.0.compacted_at = Some(revision);
         self
     }
 
@@ -132,6 +142,13 @@ impl Error {
     #[must_use]
     pub fn may_have_applied(&self) -> bool {
         self.0.may_have_applied
+    }
+
+    /// For a watch that ended with [`ErrorKind::Compacted`]: the oldest revision that could still be read then.
+    /// Read the keys at that revision or a newer one, and watch from the one after it.
+    #[must_use]
+    pub fn compacted_at(&self) -> Option<Revision> {
+        self.0.compacted_at
     }
 
     /// The endpoint that gave the last answer, or failed to.

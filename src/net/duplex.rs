@@ -1,9 +1,11 @@
+use std::fmt;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::future::{Either, select};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Either, select};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 use tonic::Streaming;
@@ -14,13 +16,13 @@ use super::gave_up::GaveUp;
 use super::roster::Roster;
 use super::token::Token;
 use crate::error::Result;
+use crate::util::lock;
 
 /// How long a member may be silent on a stream before it is asked whether it is well. Longer than for
 /// a request: nobody is owed an answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A stream both ways with one member: encoded requests to it, encoded answers from it.
-#[derive(Debug)]
 pub(crate) struct Duplex {
     ends: Ends,
     rpc: Rpc,
@@ -29,8 +31,13 @@ pub(crate) struct Duplex {
     token: Option<Token>,
     opened: Instant,
     /// When the member last showed that it is well.
-    heard: Instant,
+    heard: Heard,
+    /// Ends when the member is to be left. Kept, so that who drops [`Duplex::next`] again and again does not
+    /// interrupt the asking each time.
+    left: BoxFuture<'static, ()>,
 }
+
+type Heard = Arc<Mutex<Instant>>;
 
 /// Our ends of the two directions.
 #[derive(Debug)]
@@ -48,7 +55,9 @@ impl Duplex {
         token: Option<Token>,
     ) -> Self {
         let opened = Instant::now();
-        Self { ends, rpc, roster, member, token, opened, heard: opened }
+        let heard = Heard::new(Mutex::new(opened));
+        let left = until_left(Arc::clone(&roster), member, Arc::clone(&heard)).boxed();
+        Self { ends, rpc, roster, member, token, opened, heard, left }
     }
 
     /// The token that the stream was opened with: it stays the stream's for as long as that lives.
@@ -64,7 +73,8 @@ impl Duplex {
     /// The next answer; `None` if the server ended the stream well.
     ///
     /// Fails when the stream breaks, and when its member is not well and another can take over: a stream
-    /// opened anew then goes elsewhere. May be dropped at any time; no answer is lost by that.
+    /// opened anew then goes elsewhere. Not to be called again then. May be dropped at any time; no answer is
+    /// lost by that.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>> {
         let outcome = self.answer_or_leave().await;
         if outcome.as_ref().is_err_and(Failure::shows_ill_health) {
@@ -79,21 +89,30 @@ impl Duplex {
     async fn answer_or_leave(&mut self) -> Result<Option<Bytes>, Failure> {
         let answer = tokio::select! {
             answer = self.ends.answers.message() => answer?,
-            () = until_left(&self.roster, self.member, &mut self.heard) => return Err(Failure::TimedOut),
+            () = &mut self.left => return Err(Failure::TimedOut),
         };
-        self.heard = Instant::now();
+        *lock(&self.heard) = Instant::now();
         Ok(answer)
+    }
+}
+
+impl fmt::Debug for Duplex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Duplex({} at {:?})", self.rpc.name(), self.roster.connections()[self.member])
     }
 }
 
 /// Ends when the member is not well, by this stream's silence or by what others found, and a member can
 /// take over.
-async fn until_left(roster: &Arc<Roster>, member: usize, heard: &mut Instant) {
+async fn until_left(roster: Arc<Roster>, member: usize, heard: Heard) {
     loop {
-        let silent = sleep_until((*heard + PATIENCE).into());
+        let silent = sleep_until((*lock(&heard) + PATIENCE).into());
         match select(pin!(roster.until_ejected(member)), pin!(silent)).await {
             Either::Left(_) => return roster.until_any_serves().await,
-            Either::Right(_) if roster.connections()[member].is_well().await => *heard = Instant::now(),
+            Either::Right(_) if lock(&heard).elapsed() < PATIENCE => {}
+            Either::Right(_) if roster.connections()[member].is_well().await => {
+                *lock(&heard) = Instant::now()
+            }
             Either::Right(_) => roster.eject(member),
         }
     }

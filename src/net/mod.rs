@@ -17,6 +17,7 @@ mod exchange;
 mod failure;
 mod gave_up;
 mod picker;
+mod reason;
 mod retry;
 mod roster;
 mod socket;
@@ -35,6 +36,7 @@ pub(crate) use dialer::Dialer;
 pub use discovery::Discovery;
 pub(crate) use duplex::Duplex;
 pub use endpoint::Endpoint;
+pub(crate) use reason::kind_of_reason;
 pub(crate) use retry::RetryClass;
 #[cfg(feature = "tls")]
 pub use tls::TlsConfig;

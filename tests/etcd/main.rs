@@ -23,6 +23,8 @@ mod restore;
 mod scan;
 mod snapshot;
 mod tokens;
+mod watch;
+mod watch_faults;
 
 use etcd_ark::Client;
 use support::Server;

@@ -1,0 +1,55 @@
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::mpsc;
+
+use super::outlet::{Limits, Outlet};
+use super::request::Wish;
+
+/// A watch as its consumer and its stream know it.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    pub(super) wish: Wish,
+    pub(super) outlet: Outlet,
+    lane: OnceLock<mpsc::UnboundedSender<Command>>,
+}
+
+/// What a lane is told.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// The watch is to begin.
+    Join(Arc<Subscription>),
+    /// The watch has no consumer any more.
+    Leave(Arc<Subscription>),
+    /// The watch had more than its consumer took, and can go on.
+    Drained(Arc<Subscription>),
+}
+
+impl Subscription {
+    pub(super) fn new(wish: Wish, limits: Limits) -> Self {
+        Self { wish, outlet: Outlet::new(limits), lane: OnceLock::new() }
+    }
+
+    /// Gives the watch to a lane, for good.
+    pub(super) fn join(self: &Arc<Self>, lane: &mpsc::UnboundedSender<Command>) {
+        // In this order: a consumer who leaves now is heard, before or after the watch has joined.
+        let _ = self.lane.set(lane.clone());
+        self.tell(Command::Join(Arc::clone(self)));
+    }
+
+    pub(super) fn drained(self: &Arc<Self>) {
+        self.tell(Command::Drained(Arc::clone(self)));
+    }
+
+    /// Ends the watch for want of a consumer.
+    pub(super) fn leave(self: &Arc<Self>) {
+        self.outlet.close();
+        self.tell(Command::Leave(Arc::clone(self)));
+    }
+
+    /// A lane that has ended needs to know nothing.
+    fn tell(&self, command: Command) {
+        if let Some(lane) = self.lane.get() {
+            let _ = lane.send(command);
+        }
+    }
+}
