@@ -7,6 +7,8 @@ mod backoff;
 mod cursor;
 mod hub;
 mod lane;
+#[cfg(test)]
+mod model;
 mod outlet;
 mod request;
 mod session;

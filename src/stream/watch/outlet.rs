@@ -121,6 +121,13 @@ impl Outlet {
         state.queue = VecDeque::new();
     }
 
+    /// How many updates are in the queue, and their bytes.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> (usize, usize) {
+        let state = lock(&self.state);
+        (state.queue.len(), state.bytes)
+    }
+
     pub(super) fn is_open(&self) -> bool {
         lock(&self.state).is_open()
     }

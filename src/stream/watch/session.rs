@@ -164,8 +164,7 @@ impl Running {
 /// What a server's word that a watch is over leads to.
 fn ended(watch: Arc<Subscription>, response: &WatchResponse) -> Reaction {
     if response.compact_revision > 0 {
-        let error = compacted(&watch, Revision(response.compact_revision));
-        return Reaction::Fail(watch, error);
+        return compacted(watch, Revision(response.compact_revision));
     }
     let reason = &response.cancel_reason;
     let kind = kind_of_reason(reason);
@@ -177,10 +176,15 @@ fn ended(watch: Arc<Subscription>, response: &WatchResponse) -> Reaction {
     }
 }
 
-fn compacted(watch: &Subscription, at: Revision) -> Error {
+fn compacted(watch: Arc<Subscription>, at: Revision) -> Reaction {
+    // A server that was to repeat what had come can't, and need not.
+    if watch.outlet.wants().is_some_and(|next| next >= at) {
+        return Reaction::Reopen;
+    }
     let message = format!(
         "the history of {} before revision {at} has been compacted, and not all of it was delivered; read it anew",
         watch.wish.range()
     );
-    Error::new(ErrorKind::Compacted, message).with_compacted_at(at)
+    let error = Error::new(ErrorKind::Compacted, message).with_compacted_at(at);
+    Reaction::Fail(watch, error)
 }

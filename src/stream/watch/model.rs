@@ -1,0 +1,396 @@
+//! A model of a cluster that does everything that servers may do, and some that they should not, against the
+//! pure part of watches: no consumer may see a gap, a part of a revision, or one twice.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::outlet::Limits;
+use super::request::Wish;
+use super::session::{Reaction, Session};
+use super::subscription::Subscription;
+use super::{Watch, WatchUpdate};
+use crate::error::ErrorKind;
+use crate::pb::etcdserverpb::watch_request::RequestUnion;
+use crate::pb::etcdserverpb::{ResponseHeader, WatchRequest, WatchResponse};
+use crate::pb::mvccpb;
+use crate::types::{KeyRange, Namespace, Revision};
+
+const LIMITS: Limits = Limits { revisions: 3, bytes: 2000 };
+/// Watches begin here or a little later.
+const FIRST: i64 = 2;
+
+/// What happens. Numbers choose among what there is.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A revision with so many events in the watched range; 0 is a change elsewhere.
+    Write(usize),
+    /// A watch gets some revisions, in fragments of so many events; 0 is no fragments.
+    Serve {
+        watch: usize,
+        revisions: usize,
+        fragment: usize,
+    },
+    /// A watch will be sent again what it had.
+    GoBack {
+        watch: usize,
+        revisions: i64,
+    },
+    Progress {
+        watch: usize,
+    },
+    /// Servers that were restored tell of the past.
+    OldProgress {
+        watch: usize,
+        revisions: i64,
+    },
+    /// An answer to nobody, which overtakes events.
+    Broadcast,
+    Compact {
+        revisions_ago: i64,
+    },
+    /// The next watch to be created is refused for a while, by a server that names no id or a wrong one.
+    Refuse {
+        id: i64,
+    },
+    /// A watch is cancelled for no reason.
+    Cancel {
+        watch: usize,
+    },
+    /// The client gets so many responses.
+    Deliver(usize),
+    /// The consumer of a watch takes so many updates.
+    Consume {
+        watch: usize,
+        updates: usize,
+    },
+    /// The connection is lost, and all that was under way.
+    Break,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let watch = 0..WATCHES;
+    prop_oneof![
+        6 => (0..4_usize).prop_map(Step::Write),
+        6 => (watch.clone(), 1..6_usize, 0..3_usize)
+            .prop_map(|(watch, revisions, fragment)| Step::Serve { watch, revisions, fragment }),
+        1 => (watch.clone(), 1..4_i64).prop_map(|(watch, revisions)| Step::GoBack { watch, revisions }),
+        1 => watch.clone().prop_map(|watch| Step::Progress { watch }),
+        1 => (watch.clone(), 1..4_i64).prop_map(|(watch, revisions)| Step::OldProgress { watch, revisions }),
+        1 => Just(Step::Broadcast),
+        1 => (0..20_i64).prop_map(|revisions_ago| Step::Compact { revisions_ago }),
+        1 => (-1..3_i64).prop_map(|id| Step::Refuse { id }),
+        1 => watch.clone().prop_map(|watch| Step::Cancel { watch }),
+        8 => (1..6_usize).prop_map(Step::Deliver),
+        6 => (watch, 1..6_usize).prop_map(|(watch, updates)| Step::Consume { watch, updates }),
+        1 => Just(Step::Break),
+    ]
+}
+
+/// The cluster's history. Revision 1 is empty.
+#[derive(Default)]
+struct Store {
+    revisions: Vec<Vec<mvccpb::Event>>,
+    compacted: i64,
+}
+
+impl Store {
+    fn newest(&self) -> i64 {
+        1 + i64::try_from(self.revisions.len()).unwrap()
+    }
+
+    fn write(&mut self, events: usize) {
+        let revision = self.newest() + 1;
+        let event = |number| {
+            let key = format!("k{number}").into();
+            let kv = mvccpb::KeyValue {
+                key,
+                mod_revision: revision,
+                value: vec![0; 100].into(),
+                ..Default::default()
+            };
+            mvccpb::Event { r#type: (number % 2) as i32, kv: Some(kv), prev_kv: None }
+        };
+        self.revisions.push((0..events).map(event).collect());
+    }
+
+    fn events(&self, revision: i64) -> &[mvccpb::Event] {
+        usize::try_from(revision - 2)
+            .ok()
+            .and_then(|index| self.revisions.get(index))
+            .map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The servers' end of a stream.
+#[derive(Default)]
+struct ServerStream {
+    /// Each watch's next revision, by its id.
+    watches: BTreeMap<i64, i64>,
+    under_way: VecDeque<WatchResponse>,
+}
+
+impl ServerStream {
+    fn nth(&self, watch: usize) -> Option<i64> {
+        let count = self.watches.len();
+        (count > 0).then(|| *self.watches.keys().nth(watch % count).unwrap())
+    }
+
+    fn say(&mut self, store: &Store, id: i64, response: WatchResponse) {
+        let header = response
+            .header
+            .clone()
+            .unwrap_or(ResponseHeader { revision: store.newest(), ..Default::default() });
+        self.under_way.push_back(WatchResponse { header: Some(header), watch_id: id, ..response });
+    }
+
+    fn take(&mut self, store: &Store, request: WatchRequest, refusal: Option<i64>) {
+        match request.request_union.unwrap() {
+            RequestUnion::CreateRequest(create) => {
+                assert!(
+                    create.watch_id > 0
+                        && create.start_revision > 0
+                        && create.fragment
+                        && create.progress_notify
+                );
+                assert!(!self.watches.contains_key(&create.watch_id));
+                let created = WatchResponse { created: true, ..Default::default() };
+                match refusal {
+                    Some(id) => {
+                        let cancel_reason = "etcdserver: no leader".to_owned();
+                        self.say(store, id, WatchResponse { canceled: true, cancel_reason, ..created });
+                    }
+                    None => {
+                        self.say(store, create.watch_id, created);
+                        self.watches.insert(create.watch_id, create.start_revision);
+                    }
+                }
+            }
+            RequestUnion::CancelRequest(cancel) => {
+                // An unknown id gets no answer.
+                if self.watches.remove(&cancel.watch_id).is_some() {
+                    let canceled = WatchResponse { canceled: true, ..Default::default() };
+                    self.say(store, cancel.watch_id, canceled);
+                }
+            }
+            RequestUnion::ProgressRequest(_) => panic!("its answer may overtake events"),
+        }
+    }
+
+    /// Some revisions from where the watch is on, or the news that they are gone.
+    fn serve(&mut self, store: &Store, id: i64, revisions: usize, fragment: usize) {
+        let next = self.watches[&id];
+        if next < store.compacted {
+            self.watches.remove(&id);
+            let header = Some(ResponseHeader::default());
+            let compact_revision = store.compacted;
+            return self.say(
+                store,
+                id,
+                WatchResponse { header, canceled: true, compact_revision, ..Default::default() },
+            );
+        }
+        let with_events = (next..=store.newest()).filter(|&revision| !store.events(revision).is_empty());
+        let sent: Vec<_> = with_events.take(revisions).collect();
+        let Some(last) = sent.last() else { return };
+        let events: Vec<_> = sent.iter().flat_map(|&revision| store.events(revision)).cloned().collect();
+        let parts: Vec<_> = events.chunks(if fragment == 0 { events.len() } else { fragment }).collect();
+        for (number, part) in parts.iter().enumerate() {
+            let fragment = number + 1 < parts.len();
+            self.say(store, id, WatchResponse { events: part.to_vec(), fragment, ..Default::default() });
+        }
+        self.watches.insert(id, last + 1);
+    }
+}
+
+/// What a consumer has seen, and may see next.
+struct Consumer {
+    watch: Arc<Subscription>,
+    next: i64,
+    over: bool,
+}
+
+impl Consumer {
+    fn new(number: usize) -> Self {
+        let next = FIRST + i64::try_from(number).unwrap();
+        let wish = Wish::new(Watch::new(KeyRange::all()), Namespace::default());
+        let watch = Arc::new(Subscription::new(wish, LIMITS));
+        watch.outlet.begin(Revision(next), None);
+        Self { watch, next, over: false }
+    }
+
+    /// Takes an update. `None` if there is none; otherwise whether there was room made for more.
+    fn take(&mut self, store: &Store) -> Option<bool> {
+        let mut cx = Context::from_waker(Waker::noop());
+        let Poll::Ready(Some(taken)) = self.watch.outlet.poll_take(&mut cx) else { return None };
+        let gap = |to| (self.next..to).find(|&revision| !store.events(revision).is_empty());
+        match taken.update {
+            Ok(WatchUpdate::Events(changes)) => {
+                let revision = changes.revision.0;
+                assert!(revision >= self.next, "{revision} after {}", self.next - 1);
+                assert_eq!(gap(revision), None, "missed before {revision}");
+                let expected =
+                    store.events(revision).iter().map(|event| event.kv.as_ref().unwrap().key.clone());
+                assert!(changes.events.iter().map(|event| event.key().clone()).eq(expected), "{changes:?}");
+                self.next = revision + 1;
+            }
+            Ok(WatchUpdate::Progress(revision)) => {
+                assert_eq!(gap(revision.0 + 1), None, "missed before progress to {revision}");
+                self.next = self.next.max(revision.0 + 1);
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Compacted, "{error}");
+                assert!(error.compacted_at().unwrap().0 > self.next, "{error}, but {} is next", self.next);
+                self.over = true;
+            }
+        }
+        if !self.over {
+            assert_eq!(self.watch.outlet.taken(), Some(Revision(self.next)));
+        }
+        Some(taken.drained)
+    }
+}
+
+const WATCHES: usize = 3;
+
+struct World {
+    store: Store,
+    consumers: Vec<Consumer>,
+    stream: Option<(Session, ServerStream)>,
+    refusal: Option<i64>,
+}
+
+impl World {
+    fn new() -> Self {
+        let consumers = (0..WATCHES).map(Consumer::new).collect();
+        Self { store: Store::default(), consumers, stream: None, refusal: None }
+    }
+
+    fn step(&mut self, step: Step) {
+        self.open();
+        let (store, stream) = (&mut self.store, self.stream.as_mut());
+        let server = stream.map(|(_, server)| server);
+        match (step, server) {
+            (Step::Write(events), _) => store.write(events),
+            (Step::Compact { revisions_ago }, _) => {
+                store.compacted = store.compacted.max(store.newest() - revisions_ago);
+            }
+            (Step::Refuse { id }, _) => self.refusal = Some(id),
+            (Step::Deliver(responses), _) => self.deliver(responses),
+            (Step::Consume { watch, updates }, _) => self.consume(watch, updates),
+            (Step::Break, _) => self.stream = None,
+            (Step::Broadcast, Some(server)) => server.say(store, -1, WatchResponse::default()),
+            (Step::Serve { watch, revisions, fragment }, Some(server)) => {
+                if let Some(id) = server.nth(watch) {
+                    server.serve(store, id, revisions, fragment);
+                }
+            }
+            (Step::GoBack { watch, revisions }, Some(server)) => {
+                if let Some(id) = server.nth(watch) {
+                    server.watches.entry(id).and_modify(|next| *next = (*next - revisions).max(FIRST));
+                }
+            }
+            (Step::Progress { watch }, Some(server)) => {
+                let synced = server.nth(watch).filter(|id| server.watches[id] > store.newest());
+                if let Some(id) = synced {
+                    server.say(store, id, WatchResponse::default());
+                }
+            }
+            (Step::OldProgress { watch, revisions }, Some(server)) => {
+                if let Some(id) = server.nth(watch) {
+                    let revision = (server.watches[&id] - 1 - revisions).max(1);
+                    let header = Some(ResponseHeader { revision, ..Default::default() });
+                    server.say(store, id, WatchResponse { header, ..Default::default() });
+                }
+            }
+            (Step::Cancel { watch }, Some(server)) => {
+                if let Some(id) = server.nth(watch) {
+                    server.watches.remove(&id);
+                    server.say(store, id, WatchResponse { canceled: true, ..Default::default() });
+                }
+            }
+            (_, None) => {}
+        }
+    }
+
+    /// As a lane does.
+    fn open(&mut self) {
+        if self.stream.as_ref().is_none_or(|(session, _)| session.is_idle()) {
+            let (mut session, mut server) = (Session::default(), ServerStream::default());
+            self.consumers.iter().for_each(|consumer| session.create(&consumer.watch));
+            self.send(&mut session, &mut server);
+            self.stream = Some((session, server));
+        }
+    }
+
+    fn send(&mut self, session: &mut Session, server: &mut ServerStream) {
+        for request in session.take_requests() {
+            server.take(&self.store, request, self.refusal.take());
+        }
+    }
+
+    fn deliver(&mut self, responses: usize) {
+        for _ in 0..responses {
+            let Some((mut session, mut server)) = self.stream.take() else { return };
+            let response = server.under_way.pop_front();
+            match response.map(|response| session.receive(response)) {
+                Some(Reaction::Reopen) => return,
+                Some(Reaction::Refused(..)) => panic!("nobody has a token here"),
+                Some(Reaction::Fail(watch, error)) => watch.outlet.fail(error),
+                None | Some(Reaction::None | Reaction::Created) => {}
+            }
+            self.send(&mut session, &mut server);
+            self.stream = Some((session, server));
+            for consumer in &self.consumers {
+                let (revisions, bytes) = consumer.watch.outlet.held();
+                assert!(revisions <= LIMITS.revisions && (bytes <= LIMITS.bytes || revisions == 1));
+            }
+        }
+    }
+
+    fn consume(&mut self, watch: usize, updates: usize) {
+        for _ in 0..updates {
+            let Some(drained) = self.consumers[watch].take(&self.store) else { return };
+            if let (true, Some((mut session, mut server))) = (drained, self.stream.take()) {
+                session.create(&self.consumers[watch].watch);
+                self.send(&mut session, &mut server);
+                self.stream = Some((session, server));
+            }
+        }
+    }
+
+    /// Lets everybody do what they should until nobody lacks anything.
+    fn settle(&mut self) {
+        for _ in 0..10 * (self.store.revisions.len() + 10) {
+            if self.missing().is_none() {
+                return;
+            }
+            for watch in 0..WATCHES {
+                self.step(Step::Serve { watch, revisions: 1000, fragment: 0 });
+                self.step(Step::Deliver(100));
+                self.step(Step::Consume { watch, updates: 100 });
+            }
+        }
+        panic!("revision {:?} is never delivered", self.missing());
+    }
+
+    fn missing(&self) -> Option<i64> {
+        let open = self.consumers.iter().filter(|consumer| !consumer.over);
+        let mut lacking = open.flat_map(|consumer| consumer.next..=self.store.newest());
+        lacking.find(|&revision| !self.store.events(revision).is_empty())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn whatever_servers_do_consumers_see_each_revision_once_and_whole(steps in vec(step(), 1..120)) {
+        let mut world = World::new();
+        steps.into_iter().for_each(|step| world.step(step));
+        world.settle();
+    }
+}
