@@ -43,13 +43,15 @@ pub enum ErrorKind {
     Protocol,
     /// The server refused the request for a reason that repeating it won't change.
     Rejected,
+    /// The server does not know this call yet; the message names the version of etcd that does.
+    ServerTooOld,
     /// The server is overloaded and asks for patience.
     Throttled,
     /// The request or the answer exceeds a size limit.
     TooLarge,
     /// No member could be reached, or none was able to serve the request.
     Unavailable,
-    /// The server does not know this call or feature; it is too old or of another kind.
+    /// The server does not know this call or feature: it is of another kind, or not what it should be.
     Unsupported,
 }
 
@@ -118,6 +120,14 @@ impl Error {
     #[must_use]
     pub(crate) fn context(mut self, doing: impl fmt::Display) -> Self {
         self.0.message = format!("{doing}: {}", self.0.message);
+        self
+    }
+
+    /// The same error, of a call that came with this version of etcd.
+    #[must_use]
+    pub(crate) fn needs_version(mut self, version: &str) -> Self {
+        self.0.kind = ErrorKind::ServerTooOld;
+        self.0.message = format!("the server is too old, etcd {version} is needed: {}", self.0.message);
         self
     }
 

@@ -57,11 +57,18 @@ mod stream;
 mod types;
 mod util;
 
+pub use client::service;
 pub use client::{
-    Client, ClientBuilder, Compact, CompactResult, Compare, Delete, DeleteResult, Get, GetResult, GrantLease,
-    GrantLeaseResult, LeaseTimeToLive, LeaseTimeToLiveResult, LeaseTimes, ListMembers, ListMembersResult,
-    Member, MemberInfo, Operation, OperationResult, Put, PutResult, Relation, Request, RevokeLease,
-    RevokeLeaseResult, Status, Txn, TxnResult,
+    Access, AddMember, AddMemberResult, AddRole, AddUser, Alarm, AlarmKind, AuthResult, AuthStatus,
+    AuthStatusResult, ChangeMembersResult, ChangePassword, Client, ClientBuilder, Compact, CompactResult,
+    Compare, Delete, DeleteResult, DeleteRole, DeleteUser, DisableAuth, DisarmAlarm, DisarmAlarmResult,
+    Downgrade, DowngradeResult, EnableAuth, Get, GetResult, GetRole, GetRoleResult, GetUser, GetUserResult,
+    GrantLease, GrantLeaseResult, GrantPermission, GrantRole, HashKvResult, HashResult, LeaseTimeToLive,
+    LeaseTimeToLiveResult, LeaseTimes, ListAlarms, ListAlarmsResult, ListLeases, ListLeasesResult,
+    ListMembers, ListMembersResult, ListRoles, ListRolesResult, ListUsers, ListUsersResult, Member,
+    MemberInfo, Operation, OperationResult, Permission, PromoteMember, Put, PutResult, Relation,
+    RemoveMember, Request, RevokeLease, RevokeLeaseResult, RevokePermission, RevokeRole, SortOrder,
+    SortTarget, Status, StatusDowngrade, Txn, TxnResult, UpdateMember,
 };
 pub use error::{Error, ErrorKind, Result};
 #[cfg(feature = "discovery")]

@@ -18,6 +18,16 @@ pub(crate) mod mvccpb {
     include!(concat!(env!("OUT_DIR"), "/mvccpb.rs"));
 }
 
+/// The election service.
+pub(crate) mod v3electionpb {
+    include!(concat!(env!("OUT_DIR"), "/v3electionpb.rs"));
+}
+
+/// The lock service.
+pub(crate) mod v3lockpb {
+    include!(concat!(env!("OUT_DIR"), "/v3lockpb.rs"));
+}
+
 /// The messages inside an archive's frames.
 #[cfg(feature = "backup")]
 pub(crate) mod ark {

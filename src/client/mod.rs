@@ -3,13 +3,9 @@
 //! No generated type leaves this floor. Used by `stream` and `backup`.
 
 mod builder;
-mod cluster;
 mod endpoints;
-mod kv;
-mod lease;
 mod member;
 mod request;
-mod txn;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -18,16 +14,8 @@ use bytes::Bytes;
 use http::Extensions;
 
 pub use builder::ClientBuilder;
-pub use cluster::{ListMembers, ListMembersResult, MemberInfo};
-pub use kv::{Compact, CompactResult, Delete, DeleteResult, Get, GetResult, Put, PutResult};
-pub use lease::{
-    GrantLease, GrantLeaseResult, LeaseTimeToLive, LeaseTimeToLiveResult, LeaseTimes, RevokeLease,
-    RevokeLeaseResult,
-};
-pub use member::{Member, Status};
-pub use request::Request;
-pub(crate) use request::{decode, malformed};
-pub use txn::{Compare, Operation, OperationResult, Relation, Txn, TxnResult};
+pub use member::{HashKvResult, HashResult, Member, Status, StatusDowngrade};
+pub use request::*;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::{Call, Credentials, Endpoint, Target, Transport};
@@ -196,12 +184,30 @@ impl Client {
         self.send_within(request, self.transport.request_timeout()).await
     }
 
-    /// As [`Client::send`], with another time limit than the client's.
-    pub(crate) async fn send_within<R: Request>(&self, request: R, timeout: Duration) -> Result<R::Response> {
+    /// As [`Client::send`], with another time limit than the client's: for requests that take long by
+    /// nature.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Client::send`].
+    pub async fn send_within<R: Request>(&self, request: R, timeout: Duration) -> Result<R::Response> {
+        let deadline = deadline_in(timeout);
+        match self.send_until(&request, deadline).await {
+            Err(error) if error.may_have_applied() => request.settle(error, self, deadline).await,
+            outcome => outcome,
+        }
+    }
+
+    /// All attempts at a request; whether one of unknown outcome was carried out is left open.
+    async fn send_until<R: Request>(&self, request: &R, deadline: Instant) -> Result<R::Response> {
         let wire = request.call(&self.namespace)?;
-        let deadline = Instant::now() + timeout;
         let call = Call { rpc: wire.rpc, class: wire.class, target: Target::Any, deadline };
-        request.decode(self.transport.unary(&call, wire.message).await?, &self.namespace)
+        let outcome = self.transport.unary(&call, wire.message.clone()).await;
+        request.decode(outcome.map_err(|error| wire.explain(error))?, &self.namespace)
     }
 
     /// The members that the client was given, in that order.
@@ -247,4 +253,10 @@ impl Client {
         }
         Err(Error::new(ErrorKind::Unavailable, format!("no member answers: {}", causes.join("; "))))
     }
+}
+
+/// An `Instant` can't hold what any `Duration` would make of it.
+fn deadline_in(timeout: Duration) -> Instant {
+    const LONGEST: Duration = Duration::from_secs(1 << 30);
+    Instant::now() + timeout.min(LONGEST)
 }

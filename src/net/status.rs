@@ -92,6 +92,11 @@ const TEXTS: &[(&str, ErrorKind, Remedy)] = &[
     // What early 3.5 servers answer to writes in the same case, as `Unknown`.
     ("revision in header is old", Auth, Reauthenticate),
     ("token signing attempted with verify-only key", Rejected, Final),
+    // The lock and election services.
+    ("mutex: session is expired", NotFound, Final),
+    ("election: not leader", NotFound, Final),
+    ("election: no leader", NotFound, Final),
+    ("\"leader\" field must be provided", Rejected, Final),
     // The state of the cluster.
     ("no leader", Unavailable, TryElsewhere),
     ("leader changed", Unavailable, TryElsewhere),

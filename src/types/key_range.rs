@@ -111,6 +111,15 @@ impl KeyRange {
         };
         (self.start.clone(), end)
     }
+
+    /// The reverse of [`KeyRange::to_wire`].
+    pub(crate) fn from_wire(start: Bytes, end: Bytes) -> Self {
+        match &end[..] {
+            b"" => Self::key(start),
+            NO_BOUND => Self::from_key(start),
+            _ => Self::between(start, end),
+        }
+    }
 }
 
 /// What archives and restores ask of a range.
@@ -131,15 +140,6 @@ impl KeyRange {
                 let start = self.start.clone().max(other.start.clone());
                 Self { start, end: nearer(ours, theirs).clone() }
             }
-        }
-    }
-
-    /// The reverse of [`KeyRange::to_wire`].
-    pub(crate) fn from_wire(start: Bytes, end: Bytes) -> Self {
-        match &end[..] {
-            b"" => Self::key(start),
-            NO_BOUND => Self::from_key(start),
-            _ => Self::between(start, end),
         }
     }
 }

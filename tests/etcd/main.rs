@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod auth_admin;
 mod backup;
 mod connect;
 mod consistency;
@@ -15,6 +16,7 @@ mod endpoints;
 mod failover;
 mod faults;
 mod kv;
+mod leases;
 mod linearizable;
 mod load;
 mod matrix;
@@ -23,6 +25,7 @@ mod restore;
 mod scan;
 mod snapshot;
 mod tokens;
+mod txn;
 mod watch;
 mod watch_faults;
 

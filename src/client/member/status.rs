@@ -1,42 +1,13 @@
-use std::sync::Arc;
-use std::time::Instant;
-
-use bytes::Bytes;
-
-use super::request::{decode, header};
+use super::Member;
+use crate::client::request::header;
 use crate::error::Result;
-use crate::net::{Call, Connection, Endpoint, RetryClass, Rpc, Target, Transport};
-use crate::pb::etcdserverpb::StatusResponse;
+use crate::net::{RetryClass, Rpc};
+use crate::pb::etcdserverpb::{DowngradeInfo, StatusRequest, StatusResponse};
 use crate::types::{Header, MemberId};
 
-pub(super) const STATUS: Rpc = Rpc::new("/etcdserverpb.Maintenance/Status");
-
-/// One member of the cluster: what is asked of it goes to no other.
-#[derive(Clone, Debug)]
-pub struct Member {
-    transport: Arc<Transport>,
-    connection: Arc<Connection>,
-}
+pub(in crate::client) const STATUS: Rpc = Rpc::new("/etcdserverpb.Maintenance/Status");
 
 impl Member {
-    pub(super) fn new(transport: Arc<Transport>, connection: Arc<Connection>) -> Self {
-        Self { transport, connection }
-    }
-
-    /// Where the member is reached.
-    #[must_use]
-    pub fn endpoint(&self) -> &Endpoint {
-        self.connection.endpoint()
-    }
-
-    pub(crate) fn transport(&self) -> &Arc<Transport> {
-        &self.transport
-    }
-
-    pub(crate) fn connection(&self) -> &Arc<Connection> {
-        &self.connection
-    }
-
     /// Asks the member how it is. Needs no quorum.
     ///
     /// # Errors
@@ -50,14 +21,8 @@ impl Member {
     ///
     /// Changes nothing; may be dropped at any time.
     pub async fn status(&self) -> Result<Status> {
-        let call = Call {
-            rpc: STATUS,
-            class: RetryClass::Read,
-            target: Target::Exactly(Arc::clone(&self.connection)),
-            deadline: Instant::now() + self.transport.request_timeout(),
-        };
-        let answer = self.transport.unary(&call, Bytes::new()).await?;
-        Status::from_wire(decode(answer)?)
+        let timeout = self.transport.request_timeout();
+        Status::from_wire(self.ask(STATUS, RetryClass::Read, &StatusRequest {}, timeout).await?)
     }
 }
 
@@ -85,6 +50,22 @@ pub struct Status {
     pub errors: Vec<String>,
     /// Whether it only follows, without a vote.
     pub is_learner: bool,
+    /// The version of its data's layout, such as "3.6.0"; `None` from servers before 3.6.
+    pub storage_version: Option<String>,
+    /// How large its database may become, in bytes; `None` from servers before 3.6.
+    pub db_size_quota: Option<u64>,
+    /// Whether the cluster is going back to an older version; `None` from servers before 3.6.
+    pub downgrade: Option<StatusDowngrade>,
+}
+
+/// Whether the cluster is going back to an older version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StatusDowngrade {
+    /// Whether it is.
+    pub enabled: bool,
+    /// To which; empty if it is not.
+    pub target_version: String,
 }
 
 impl Status {
@@ -100,6 +81,15 @@ impl Status {
             raft_term: wire.raft_term,
             errors: wire.errors,
             is_learner: wire.is_learner,
+            storage_version: Some(wire.storage_version).filter(|version| !version.is_empty()),
+            db_size_quota: wire.db_size_quota.try_into().ok().filter(|&quota| quota > 0),
+            downgrade: wire.downgrade_info.map(StatusDowngrade::from),
         })
+    }
+}
+
+impl From<DowngradeInfo> for StatusDowngrade {
+    fn from(wire: DowngradeInfo) -> Self {
+        Self { enabled: wire.enabled, target_version: wire.target_version }
     }
 }

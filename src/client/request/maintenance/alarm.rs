@@ -1,0 +1,140 @@
+use bytes::Bytes;
+
+use super::super::{Request, WireCall, decode, header};
+use crate::error::Result;
+use crate::net::{RetryClass, Rpc};
+use crate::pb::etcdserverpb::{
+    AlarmMember, AlarmRequest, AlarmResponse, AlarmType, alarm_request::AlarmAction,
+};
+use crate::types::{Header, MemberId, Namespace};
+
+const ALARM: Rpc = Rpc::new("/etcdserverpb.Maintenance/Alarm");
+
+/// Asks which alarms are raised. Linearizable.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct ListAlarms {}
+
+impl ListAlarms {
+    /// Asks for the alarms of all members.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+/// The answer to [`ListAlarms`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListAlarmsResult {
+    /// Who answered.
+    pub header: Header,
+    /// The alarms; none if all is well.
+    pub alarms: Vec<Alarm>,
+}
+
+/// An alarm that a member has raised. It holds for the whole cluster until it is disarmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Alarm {
+    /// Who has raised it.
+    pub member_id: MemberId,
+    /// What about.
+    pub kind: AlarmKind,
+}
+
+/// What an alarm is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AlarmKind {
+    /// The member's database is full: the cluster takes nothing that needs space.
+    NoSpace,
+    /// The member's data differs from the others': the cluster takes no writes.
+    Corrupt,
+    /// An alarm that this version of the client does not know, by its number on the wire.
+    Other(i32),
+}
+
+impl AlarmKind {
+    fn from_wire(wire: i32) -> Self {
+        match AlarmType::try_from(wire) {
+            Ok(AlarmType::Nospace) => Self::NoSpace,
+            Ok(AlarmType::Corrupt) => Self::Corrupt,
+            Ok(AlarmType::None) | Err(_) => Self::Other(wire),
+        }
+    }
+
+    fn to_wire(self) -> i32 {
+        match self {
+            Self::NoSpace => AlarmType::Nospace.into(),
+            Self::Corrupt => AlarmType::Corrupt.into(),
+            Self::Other(wire) => wire,
+        }
+    }
+}
+
+/// Takes back an alarm, once its cause is gone: history compacted and every member defragmented, or the
+/// corrupt member replaced.
+///
+/// Tried again even when the outcome of an attempt is unknown. With authentication on, root's.
+#[derive(Clone, Debug)]
+pub struct DisarmAlarm {
+    alarm: Alarm,
+}
+
+impl DisarmAlarm {
+    /// Takes back this one, as [`ListAlarms`] tells it. No error if it is not raised.
+    #[must_use]
+    pub fn new(alarm: Alarm) -> Self {
+        Self { alarm }
+    }
+}
+
+/// The answer to a [`DisarmAlarm`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DisarmAlarmResult {
+    /// Who answered.
+    pub header: Header,
+    /// What was taken back; none if it was not raised.
+    pub alarms: Vec<Alarm>,
+}
+
+impl Request for ListAlarms {
+    type Response = ListAlarmsResult;
+
+    fn call(&self, _: &Namespace) -> Result<WireCall> {
+        Ok(WireCall::new(ALARM, RetryClass::Read, &AlarmRequest::default()))
+    }
+
+    fn decode(&self, answer: Bytes, _: &Namespace) -> Result<ListAlarmsResult> {
+        let wire: AlarmResponse = decode(answer)?;
+        Ok(ListAlarmsResult { header: header(wire.header)?, alarms: alarms(wire.alarms) })
+    }
+}
+
+impl Request for DisarmAlarm {
+    type Response = DisarmAlarmResult;
+
+    fn call(&self, _: &Namespace) -> Result<WireCall> {
+        let message = AlarmRequest {
+            action: AlarmAction::Deactivate.into(),
+            member_id: self.alarm.member_id.0,
+            alarm: self.alarm.kind.to_wire(),
+        };
+        Ok(WireCall::new(ALARM, RetryClass::Idempotent, &message))
+    }
+
+    fn decode(&self, answer: Bytes, _: &Namespace) -> Result<DisarmAlarmResult> {
+        let wire: AlarmResponse = decode(answer)?;
+        Ok(DisarmAlarmResult { header: header(wire.header)?, alarms: alarms(wire.alarms) })
+    }
+}
+
+fn alarms(wire: Vec<AlarmMember>) -> Vec<Alarm> {
+    let alarm = |wire: AlarmMember| Alarm {
+        member_id: MemberId(wire.member_id),
+        kind: AlarmKind::from_wire(wire.alarm),
+    };
+    wire.into_iter().map(alarm).collect()
+}
