@@ -71,7 +71,7 @@ pub use net::TlsConfig;
 pub use net::{Credentials, Endpoint};
 #[cfg(feature = "backup")]
 pub use store::PendingFile;
-pub use stream::{Scan, ScanPage, ScanStream, SnapshotStream};
+pub use stream::{LeaseKeeper, LeaseLost, Scan, ScanPage, ScanStream, SnapshotStream};
 pub use types::{ClusterId, Header, KeyRange, KeyValue, LeaseId, MemberId, Revision};
 pub use util::Escaped;
 

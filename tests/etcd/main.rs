@@ -15,6 +15,7 @@ mod endpoints;
 mod failover;
 mod faults;
 mod kv;
+mod lease;
 mod linearizable;
 mod load;
 mod matrix;
