@@ -79,7 +79,8 @@ pub use net::{Credentials, Endpoint};
 #[cfg(feature = "backup")]
 pub use store::PendingFile;
 pub use stream::{
-    Event, RevisionEvents, Scan, ScanPage, ScanStream, SnapshotStream, Watch, WatchStream, WatchUpdate,
+    Event, LeaseKeeper, LeaseLost, RevisionEvents, Scan, ScanPage, ScanStream, SnapshotStream, Watch,
+    WatchStream, WatchUpdate,
 };
 pub use types::{ClusterId, Header, KeyRange, KeyValue, LeaseId, MemberId, Revision};
 pub use util::Escaped;

@@ -70,6 +70,11 @@ impl Duplex {
         let _ = self.ends.requests.send(message);
     }
 
+    /// Forgives the silence so far: nobody asked for anything, and nobody listened.
+    pub(crate) fn forgive_silence(&mut self) {
+        self.heard = Instant::now();
+    }
+
     /// The next answer; `None` if the server ended the stream well.
     ///
     /// Fails when the stream breaks, and when its member is not well and another can take over: a stream

@@ -1,12 +1,14 @@
-//! Long-lived streams over the client: scans, snapshots and watches.
+//! Long-lived streams over the client: scans, watches, the renewal of leases, snapshots.
 //!
-//! `Client::scan`, `Client::watch` and `Member::snapshot` are written here, so that the facade reads as one type while
+//! `Client::scan`, `Client::watch` and the like are written here, so that the facade reads as one type while
 //! `client` knows nothing of streams. Used by `backup`.
 
+mod lease;
 mod scan;
 mod snapshot;
 mod watch;
 
+pub use lease::{LeaseKeeper, LeaseLost};
 pub use scan::{Scan, ScanPage, ScanStream};
 pub use snapshot::SnapshotStream;
 pub use watch::{Event, RevisionEvents, Watch, WatchStream, WatchUpdate};

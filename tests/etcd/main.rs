@@ -16,6 +16,7 @@ mod endpoints;
 mod failover;
 mod faults;
 mod kv;
+mod lease;
 mod leases;
 mod linearizable;
 mod load;

@@ -45,7 +45,7 @@ async fn call_at_once(server: &Server, client: &Client) -> u64 {
 }
 
 /// Options for tokens that are JWTs and live this long.
-fn jwt(folder: &Path, ttl: &str) -> Builder {
+pub(crate) fn jwt(folder: &Path, ttl: &str) -> Builder {
     let key = KeyPair::generate().unwrap();
     let (public, private) = (folder.join("jwt.pub"), folder.join("jwt.key"));
     std::fs::write(&public, key.public_key_pem()).unwrap();
