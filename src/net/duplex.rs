@@ -4,14 +4,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::{Either, select};
-use tokio::sync::mpsc;
 use tokio::time::sleep_until;
-use tonic::Streaming;
 
-use super::codec::Rpc;
 use super::failure::Failure;
 use super::gave_up::GaveUp;
+use super::messages::{Messages, Requests};
 use super::roster::Roster;
+use super::rpc::Rpc;
 use super::token::Token;
 use crate::error::Result;
 
@@ -35,8 +34,8 @@ pub(crate) struct Duplex {
 /// Our ends of the two directions.
 #[derive(Debug)]
 pub(super) struct Ends {
-    pub(super) requests: mpsc::UnboundedSender<Bytes>,
-    pub(super) answers: Streaming<Bytes>,
+    pub(super) requests: Requests,
+    pub(super) answers: Messages,
 }
 
 impl Duplex {
