@@ -32,12 +32,22 @@ fn holds(crates: &[String], name: &str) -> bool {
 #[test]
 fn the_client_alone_is_free_of_compression_stores_and_encryption() {
     let client = crates(&["--no-default-features"]);
-    for foreign in
-        ["zstd", "blake3", "age", "object_store", "tempfile", "rustls", "ring", "clap", "etcd-client"]
-    {
+    for foreign in [
+        "zstd",
+        "blake3",
+        "age",
+        "object_store",
+        "tempfile",
+        "rustls",
+        "ring",
+        "clap",
+        "etcd-client",
+        "tonic",
+        "hyper",
+    ] {
         assert!(!holds(&client, foreign), "the client alone pulls in {foreign}");
     }
-    assert!(holds(&client, "hyper") && client.len() <= 65, "{} crates: {client:?}", client.len());
+    assert!(holds(&client, "h2") && client.len() <= 52, "{} crates: {client:?}", client.len());
 }
 
 #[test]

@@ -2,24 +2,24 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::time::timeout;
-use tonic::Streaming;
 
-use super::codec::Rpc;
 use super::failure::Failure;
 use super::gave_up::GaveUp;
+use super::messages::Messages;
+use super::rpc::Rpc;
 use crate::error::Result;
 
 /// A stream of encoded answers from one member.
 #[derive(Debug)]
 pub(crate) struct Answers {
-    stream: Streaming<Bytes>,
+    stream: Messages,
     rpc: Rpc,
     endpoint: String,
     began: Instant,
 }
 
 impl Answers {
-    pub(super) fn new(stream: Streaming<Bytes>, rpc: Rpc, endpoint: String) -> Self {
+    pub(super) fn new(stream: Messages, rpc: Rpc, endpoint: String) -> Self {
         Self { stream, rpc, endpoint, began: Instant::now() }
     }
 
@@ -27,7 +27,7 @@ impl Answers {
     /// `stall` is the longest wait for it.
     pub(crate) async fn next(&mut self, stall: Duration) -> Result<Option<Bytes>> {
         let outcome = match timeout(stall, self.stream.message()).await {
-            Ok(answer) => answer.map_err(Failure::from),
+            Ok(answer) => answer,
             Err(_) => Err(Failure::TimedOut),
         };
         outcome.map_err(|failure| GaveUp::at(&self.endpoint, failure).into_error(self.rpc, self.began))

@@ -2,14 +2,14 @@ use std::fmt;
 use std::sync::Mutex;
 use std::time::Instant;
 
+use http::HeaderValue;
 use prost::Message;
 use tokio::sync;
-use tonic::metadata::{Ascii, MetadataValue};
 
-use super::codec::Rpc;
 use super::failure::Failure;
 use super::gave_up::GaveUp;
 use super::retry::RetryClass;
+use super::rpc::Rpc;
 use super::token::Token;
 use super::transport::{Call, Target, Transport};
 use crate::error::Error;
@@ -195,12 +195,10 @@ impl Transport {
     }
 }
 
-fn token_value(
-    response: Result<AuthenticateResponse, prost::DecodeError>,
-) -> Result<MetadataValue<Ascii>, GaveUp> {
+fn token_value(response: Result<AuthenticateResponse, prost::DecodeError>) -> Result<HeaderValue, GaveUp> {
     let malformed = |what: String| GaveUp::before_any(Failure::Malformed(what));
     let response = response.map_err(|error| malformed(error.to_string()))?;
-    let value = response.token.parse::<MetadataValue<Ascii>>();
+    let value = HeaderValue::try_from(response.token);
     let mut value = value.map_err(|_| malformed("the token is no header value".into()))?;
     value.set_sensitive(true);
     Ok(value)

@@ -3,7 +3,6 @@ use std::io;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
@@ -75,9 +74,9 @@ impl Dialer {
     }
 
     /// A connected socket, within the connect timeout: name look-up, TCP and TLS together.
-    pub(crate) async fn dial(&self, endpoint: &Endpoint) -> Result<TokioIo<Socket>, Failure> {
+    pub(crate) async fn dial(&self, endpoint: &Endpoint) -> Result<Socket, Failure> {
         match timeout(self.connect_timeout, self.open(endpoint)).await {
-            Ok(socket) => socket.map(TokioIo::new),
+            Ok(socket) => socket,
             Err(_) => Err(Failure::Dial(format!(
                 "no connection within the connect timeout of {:?}",
                 self.connect_timeout

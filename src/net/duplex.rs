@@ -6,14 +6,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, select};
-use tokio::sync::mpsc;
 use tokio::time::sleep_until;
-use tonic::Streaming;
 
-use super::codec::Rpc;
 use super::failure::Failure;
 use super::gave_up::GaveUp;
+use super::messages::{Messages, Requests};
 use super::roster::Roster;
+use super::rpc::Rpc;
 use super::token::Token;
 use crate::error::Result;
 use crate::util::lock;
@@ -42,8 +41,8 @@ type Heard = Arc<Mutex<Instant>>;
 /// Our ends of the two directions.
 #[derive(Debug)]
 pub(super) struct Ends {
-    pub(super) requests: mpsc::UnboundedSender<Bytes>,
-    pub(super) answers: Streaming<Bytes>,
+    pub(super) requests: Requests,
+    pub(super) answers: Messages,
 }
 
 impl Duplex {
@@ -71,8 +70,8 @@ impl Duplex {
     }
 
     /// Forgives the silence so far: nobody asked for anything, and nobody listened.
-    pub(crate) fn forgive_silence(&mut self) {
-        self.heard = Instant::now();
+    pub(crate) fn forgive_silence(&self) {
+        *lock(&self.heard) = Instant::now();
     }
 
     /// The next answer; `None` if the server ended the stream well.

@@ -4,20 +4,16 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::future::ready;
-use futures_util::stream::{once, poll_fn};
+use http::{HeaderValue, Request};
 use prost::Message;
-use tokio::sync::mpsc;
 use tokio::time::timeout_at;
-use tonic::client::Grpc;
-use tonic::metadata::MetadataValue;
-use tonic::{Request, Streaming};
 
-use super::codec::{RawCodec, Rpc};
-use super::connection::{Connection, Link};
+use super::connection::Connection;
 use super::duplex::Ends;
 use super::failure::Failure;
+use super::link::Link;
+use super::messages::Messages;
+use super::rpc::{Rpc, time_limit};
 use super::status::{self, Remedy};
 use super::token::Token;
 use crate::pb::etcdserverpb::RangeRequest;
@@ -36,11 +32,12 @@ impl Connection {
         deadline: Instant,
     ) -> Result<Bytes, Failure> {
         let exchange = async {
-            let mut grpc = self.grpc().await?;
-            let mut request = request(message, token);
+            let link = self.link().await?;
+            let mut head = head(rpc, &link, token)?;
             // The server stops working on what nobody waits for any more.
-            request.set_timeout(whole_millis(deadline.saturating_duration_since(Instant::now())));
-            Ok(grpc.unary(request, rpc.path(), RawCodec).await?.into_inner())
+            let left = deadline.saturating_duration_since(Instant::now());
+            head.headers_mut().insert("grpc-timeout", time_limit(left));
+            link.request(head, message, self.max_response_bytes()).await?.only().await
         };
         timeout_at(deadline.into(), exchange).await.unwrap_or(Err(Failure::TimedOut))
     }
@@ -52,10 +49,10 @@ impl Connection {
         message: Bytes,
         token: Option<&Token>,
         deadline: Instant,
-    ) -> Result<Streaming<Bytes>, Failure> {
+    ) -> Result<Messages, Failure> {
         let opening = async {
-            let mut grpc = self.grpc().await?;
-            Ok(grpc.server_streaming(request(message, token), rpc.path(), RawCodec).await?.into_inner())
+            let link = self.link().await?;
+            link.request(head(rpc, &link, token)?, message, self.max_response_bytes()).await
         };
         timeout_at(deadline.into(), opening).await.unwrap_or(Err(Failure::TimedOut))
     }
@@ -70,12 +67,10 @@ impl Connection {
         deadline: Instant,
     ) -> Result<Ends, Failure> {
         let opening = async {
-            let mut grpc = self.grpc().await?;
-            let (requests, mut queue) = mpsc::unbounded_channel();
-            let rest = poll_fn(move |context| queue.poll_recv(context));
-            let mut request = request(once(ready(first)).chain(rest), token);
-            request.metadata_mut().insert("hasleader", MetadataValue::from_static("true"));
-            let answers = grpc.streaming(request, rpc.path(), RawCodec).await?.into_inner();
+            let link = self.link().await?;
+            let mut head = head(rpc, &link, token)?;
+            head.headers_mut().insert("hasleader", HeaderValue::from_static("true"));
+            let (requests, answers) = link.duplex(head, first, self.max_response_bytes()).await?;
             Ok(Ends { requests, answers })
         };
         timeout_at(deadline.into(), opening).await.unwrap_or(Err(Failure::TimedOut))
@@ -108,11 +103,6 @@ impl Connection {
             Err(failure) => Err(failure),
         }
     }
-
-    async fn grpc(&self) -> Result<Grpc<Link>, Failure> {
-        let link = self.link().await?;
-        Ok(Grpc::new(link).max_decoding_message_size(self.max_response_bytes()))
-    }
 }
 
 fn shows_health(outcome: &Result<Bytes, Failure>) -> bool {
@@ -126,13 +116,6 @@ fn shows_health(outcome: &Result<Bytes, Failure>) -> bool {
     }
 }
 
-/// Rounded up. The same time limit then reads the same in every call, so that HPACK sends it as one
-/// byte, where a new value each time would fill the header tables of both ends.
-fn whole_millis(left: Duration) -> Duration {
-    let millis = left.as_nanos().div_ceil(1_000_000);
-    Duration::from_millis(millis.try_into().unwrap_or(u64::MAX))
-}
-
 /// A linearizable count of one key: no data, but the member has to reach a majority for it.
 fn probe_message() -> Bytes {
     let request =
@@ -140,11 +123,6 @@ fn probe_message() -> Bytes {
     request.encode_to_vec().into()
 }
 
-fn request<T>(body: T, token: Option<&Token>) -> Request<T> {
-    let mut request = Request::new(body);
-    // An empty token would be an invalid one: without one the header stays away.
-    if let Some(value) = token.and_then(Token::value) {
-        request.metadata_mut().insert("token", value.clone());
-    }
-    request
+fn head(rpc: Rpc, link: &Link, token: Option<&Token>) -> Result<Request<()>, Failure> {
+    rpc.head(link.origin(), token).map_err(|error| Failure::NotSent(error.to_string()))
 }

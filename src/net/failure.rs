@@ -2,8 +2,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::iter;
 
-use tonic::{Code, Status};
-
+use super::code::Code;
 use super::status::{self, Remedy};
 use crate::error::ErrorKind;
 
@@ -82,27 +81,6 @@ impl fmt::Display for Failure {
 }
 
 impl StdError for Failure {}
-
-impl From<Status> for Failure {
-    /// Takes apart what tonic made one: its own transport failures carry a source, a server's answer
-    /// never does. Its decode limit is the exception, known by its text.
-    fn from(status: Status) -> Self {
-        let local = StdError::source(&status);
-        if let Some(failure) = local.and_then(|source| source.downcast_ref::<Self>()) {
-            return failure.clone();
-        }
-        if let Some(source) = local {
-            return Self::Lost(chain(source));
-        }
-        let message = status.message().to_owned();
-        match status.code() {
-            Code::OutOfRange if message.contains("decoded message length too large") => {
-                Self::AnswerTooLarge(message)
-            }
-            code => Self::Server { code, message },
-        }
-    }
-}
 
 /// An error and its causes on one line.
 pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {

@@ -1,9 +1,9 @@
 use std::time::Instant;
 
-use super::codec::Rpc;
 use super::connection::Connection;
 use super::failure::Failure;
 use super::retry::Trial;
+use super::rpc::Rpc;
 use super::status::Remedy;
 use crate::error::{CallContext, Error, ErrorKind};
 

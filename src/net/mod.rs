@@ -4,9 +4,10 @@
 //! Requests and answers are encoded messages here: what they mean is the floor above's business.
 //! Decisions (picker, retry, status) are pure; the IO around them is thin. Used by `client` and `stream`.
 
+mod activity;
 mod answers;
 mod auth;
-mod codec;
+mod code;
 mod connection;
 mod dialer;
 #[cfg(feature = "discovery")]
@@ -15,11 +16,15 @@ mod duplex;
 mod endpoint;
 mod exchange;
 mod failure;
+mod frame;
 mod gave_up;
+mod link;
+mod messages;
 mod picker;
 mod reason;
 mod retry;
 mod roster;
+mod rpc;
 mod socket;
 mod status;
 #[cfg(feature = "tls")]
@@ -29,15 +34,16 @@ mod transport;
 
 pub(crate) use answers::Answers;
 pub use auth::Credentials;
-pub(crate) use codec::Rpc;
-pub(crate) use connection::{Connection, Windows};
+pub(crate) use connection::Connection;
 pub(crate) use dialer::Dialer;
 #[cfg(feature = "discovery")]
 pub use discovery::Discovery;
 pub(crate) use duplex::Duplex;
 pub use endpoint::Endpoint;
+pub(crate) use link::Windows;
 pub(crate) use reason::kind_of_reason;
 pub(crate) use retry::RetryClass;
+pub(crate) use rpc::Rpc;
 #[cfg(feature = "tls")]
 pub use tls::TlsConfig;
 pub(crate) use token::Token;

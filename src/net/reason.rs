@@ -1,5 +1,4 @@
-use tonic::Code;
-
+use super::code::Code;
 use super::status;
 use crate::error::ErrorKind;
 
@@ -12,8 +11,7 @@ pub(crate) fn kind_of_reason(reason: &str) -> ErrorKind {
 /// Takes apart the form in which Go shows a status: `rpc error: code = NotFound desc = no such key`.
 fn parse(reason: &str) -> Option<(Code, &str)> {
     let (name, message) = reason.strip_prefix("rpc error: code = ")?.split_once(" desc = ")?;
-    let code = (0..=16).map(Code::from_i32).find(|code| format!("{code:?}") == name);
-    Some((code.unwrap_or(Code::Unknown), message))
+    Some((Code::named(name).unwrap_or(Code::Unknown), message))
 }
 
 #[cfg(test)]
@@ -33,6 +31,7 @@ mod tests {
                 ErrorKind::PermissionDenied,
             ),
             ("rpc error: code = PermissionDenied desc = in words unknown", ErrorKind::PermissionDenied),
+            ("rpc error: code = Canceled desc = context canceled", ErrorKind::Deadline),
             ("etcdserver: mvcc: required revision has been compacted", ErrorKind::Compacted),
             ("mvcc: watcher range is empty", ErrorKind::Rejected),
             ("", ErrorKind::Rejected),

@@ -102,8 +102,7 @@ impl Trial {
 
 #[cfg(test)]
 mod tests {
-    use tonic::Code;
-
+    use super::super::code::Code;
     use super::*;
 
     fn server(message: &str) -> Failure {

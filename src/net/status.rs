@@ -3,8 +3,7 @@
 //! Codes differ between server versions, and some errors arrive as `Unknown`; the texts are the same
 //! from 3.4 to 3.7. So the text decides, and the code only where the text is unknown.
 
-use tonic::Code;
-
+use super::code::Code;
 use crate::error::ErrorKind;
 
 /// What a failed attempt allows.

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use tonic::metadata::{Ascii, MetadataValue};
+use http::HeaderValue;
 
 /// What a request carries to say who is asking.
 #[derive(Clone)]
@@ -11,21 +11,21 @@ pub(crate) struct Token {
     /// Rises with every authentication: tells whether a refused token is still the newest.
     pub(super) generation: u64,
     /// `None` while the server has authentication off.
-    value: Option<MetadataValue<Ascii>>,
+    value: Option<HeaderValue>,
     /// When to obtain another although this one still serves; `None` if its end is not known.
     refresh_at: Option<Instant>,
 }
 
 impl Token {
     /// `value` as the server gave it; `None` if it has authentication off.
-    pub(super) fn new(generation: u64, value: Option<MetadataValue<Ascii>>) -> Self {
+    pub(super) fn new(generation: u64, value: Option<HeaderValue>) -> Self {
         let life = value.as_ref().and_then(|value| life_left(value.to_str().ok()?, SystemTime::now()));
         // At three quarters of its life: time enough for a new one to be obtained.
         let refresh_at = life.map(|life| Instant::now() + life * 3 / 4);
         Self { generation, value, refresh_at }
     }
 
-    pub(super) fn value(&self) -> Option<&MetadataValue<Ascii>> {
+    pub(super) fn value(&self) -> Option<&HeaderValue> {
         self.value.as_ref()
     }
 

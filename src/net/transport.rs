@@ -7,7 +7,6 @@ use futures_util::future::{Either, select};
 
 use super::answers::Answers;
 use super::auth::{Auth, Credentials};
-use super::codec::Rpc;
 use super::connection::Connection;
 use super::dialer::Dialer;
 use super::duplex::{Duplex, Ends};
@@ -16,6 +15,7 @@ use super::failure::Failure;
 use super::gave_up::GaveUp;
 use super::retry::{Next, RetryClass, Trial};
 use super::roster::{Roster, Seat};
+use super::rpc::Rpc;
 use super::token::Token;
 use crate::error::Result;
 use crate::util::{lock, random_fraction};
