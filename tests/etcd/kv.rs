@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use etcd_ark::{
     Compact, Compare, Delete, ErrorKind, Get, GrantLease, KeyRange, LeaseTimeToLive, ListMembers, Operation,
-    OperationResult, Put, Relation, Revision, RevokeLease, Txn,
+    OperationResult, Put, Relation, Revision, RevokeLease, SortOrder, SortTarget, Txn,
 };
 
 use crate::client_of;
@@ -54,6 +54,85 @@ async fn ranges_limits_and_revisions_are_honoured() {
     let count =
         client.send(Get::new(KeyRange::between("a/2", "b")).count_only().serializable()).await.unwrap();
     assert_eq!((count.count, count.kvs.len()), (2, 0));
+}
+
+#[tokio::test]
+async fn keys_come_in_the_order_asked_for_and_the_limit_counts_in_that_order() {
+    let server = Server::start().await;
+    let client = client_of(&server).await;
+    // Each property has an order of its own: created b c a, changed c a b, version a c b, value c b a.
+    for (key, value) in
+        [("b", ""), ("c", ""), ("a", ""), ("b", ""), ("c", "1"), ("a", "3"), ("b", ""), ("b", "2")]
+    {
+        client.put(key, value).await.unwrap();
+    }
+    for (target, ascending) in [
+        (SortTarget::Key, ["a", "b", "c"]),
+        (SortTarget::CreateRevision, ["b", "c", "a"]),
+        (SortTarget::ModRevision, ["c", "a", "b"]),
+        (SortTarget::Value, ["c", "b", "a"]),
+    ] {
+        for (order, first) in [(SortOrder::Ascending, 0), (SortOrder::Descending, 2)] {
+            let get = Get::new(KeyRange::all()).sort_by(target, order);
+            let all = client.send(get.clone()).await.unwrap().kvs;
+            assert_eq!(
+                (all.len(), &all[first].key[..]),
+                (3, ascending[0].as_bytes()),
+                "{target:?} {order:?}"
+            );
+            let limited = client.send(get.limit(1)).await.unwrap();
+            assert_eq!(limited.kvs[..], all[..1], "{target:?} {order:?}");
+            assert!(limited.more && limited.count == 3);
+        }
+    }
+    let by_version = Get::new(KeyRange::all()).sort_by(SortTarget::Version, SortOrder::Descending).limit(1);
+    assert_eq!(client.send(by_version).await.unwrap().kvs[0].key, "b");
+}
+
+#[tokio::test]
+async fn revisions_bound_what_is_read() {
+    let server = Server::start().await;
+    let client = client_of(&server).await;
+    let mut revisions = Vec::new();
+    for key in ["a", "b", "c", "a"] {
+        revisions.push(client.put(key, "v").await.unwrap().header.revision);
+    }
+    let all = || Get::new(KeyRange::all());
+    for (get, keys) in [
+        (all().min_mod_revision(revisions[2]), "ac"),
+        (all().max_mod_revision(revisions[2]), "bc"),
+        (all().min_create_revision(revisions[1]), "bc"),
+        (all().max_create_revision(revisions[1]), "ab"),
+        (all().min_mod_revision(revisions[1]).max_mod_revision(revisions[1]), "b"),
+    ] {
+        let found = client.send(get.clone()).await.unwrap();
+        let names: Vec<u8> = found.kvs.iter().flat_map(|kv| kv.key.to_vec()).collect();
+        assert_eq!((String::from_utf8(names).unwrap().as_str(), found.count), (keys, 3), "{get:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_put_keeps_value_or_lease_if_told_to() {
+    let server = Server::start().await;
+    let client = client_of(&server).await;
+    let lease = client.send(GrantLease::new(Duration::from_secs(600))).await.unwrap().id;
+    for missing in [Put::keep_value("k"), Put::new("k", "v").keep_lease()] {
+        let error = client.send(missing).await.unwrap_err();
+        assert_eq!((error.kind(), error.may_have_applied()), (ErrorKind::NotFound, false), "{error}");
+    }
+    let kept = async || {
+        let kv = client.get("k").await.unwrap().unwrap();
+        (kv.value, kv.lease, kv.version)
+    };
+    client.put("k", "1").await.unwrap();
+    client.send(Put::keep_value("k").lease(lease)).await.unwrap();
+    assert_eq!(kept().await, ("1".into(), Some(lease), 2));
+    client.send(Put::new("k", "2").keep_lease()).await.unwrap();
+    assert_eq!(kept().await, ("2".into(), Some(lease), 3));
+    client.send(Put::keep_value("k").keep_lease()).await.unwrap();
+    assert_eq!(kept().await, ("2".into(), Some(lease), 4));
+    client.send(Put::keep_value("k")).await.unwrap();
+    assert_eq!(kept().await, ("2".into(), None, 5));
 }
 
 #[tokio::test]

@@ -5,8 +5,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod admin_matrix;
 mod auth_admin;
 mod backup;
+mod cluster_admin;
 mod connect;
 mod consistency;
 mod damage;
@@ -20,10 +22,12 @@ mod lease;
 mod leases;
 mod linearizable;
 mod load;
+mod maintenance;
 mod matrix;
 mod namespace;
 mod restore;
 mod scan;
+mod services;
 mod snapshot;
 mod tokens;
 mod txn;

@@ -85,7 +85,7 @@ impl RemoveMember {
     }
 }
 
-/// Changes where the others reach a member.
+/// Changes where the others reach a member. Servers do not check that what they are given are URLs.
 #[derive(Clone, Debug)]
 pub struct UpdateMember {
     id: MemberId,

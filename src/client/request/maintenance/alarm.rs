@@ -1,12 +1,12 @@
 use bytes::Bytes;
 
-use super::super::{Request, WireCall, decode, header};
+use super::super::{Request, WireCall, decode};
 use crate::error::Result;
 use crate::net::{RetryClass, Rpc};
 use crate::pb::etcdserverpb::{
     AlarmMember, AlarmRequest, AlarmResponse, AlarmType, alarm_request::AlarmAction,
 };
-use crate::types::{Header, MemberId, Namespace};
+use crate::types::{MemberId, Namespace};
 
 const ALARM: Rpc = Rpc::new("/etcdserverpb.Maintenance/Alarm");
 
@@ -23,12 +23,10 @@ impl ListAlarms {
     }
 }
 
-/// The answer to [`ListAlarms`].
+/// The answer to [`ListAlarms`], without a header: 3.4 sends none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListAlarmsResult {
-    /// Who answered.
-    pub header: Header,
     /// The alarms; none if all is well.
     pub alarms: Vec<Alarm>,
 }
@@ -90,12 +88,10 @@ impl DisarmAlarm {
     }
 }
 
-/// The answer to a [`DisarmAlarm`].
+/// The answer to a [`DisarmAlarm`], without a header: 3.4 sends none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DisarmAlarmResult {
-    /// Who answered.
-    pub header: Header,
     /// What was taken back; none if it was not raised.
     pub alarms: Vec<Alarm>,
 }
@@ -109,7 +105,7 @@ impl Request for ListAlarms {
 
     fn decode(&self, answer: Bytes, _: &Namespace) -> Result<ListAlarmsResult> {
         let wire: AlarmResponse = decode(answer)?;
-        Ok(ListAlarmsResult { header: header(wire.header)?, alarms: alarms(wire.alarms) })
+        Ok(ListAlarmsResult { alarms: alarms(wire.alarms) })
     }
 }
 
@@ -127,7 +123,7 @@ impl Request for DisarmAlarm {
 
     fn decode(&self, answer: Bytes, _: &Namespace) -> Result<DisarmAlarmResult> {
         let wire: AlarmResponse = decode(answer)?;
-        Ok(DisarmAlarmResult { header: header(wire.header)?, alarms: alarms(wire.alarms) })
+        Ok(DisarmAlarmResult { alarms: alarms(wire.alarms) })
     }
 }
 

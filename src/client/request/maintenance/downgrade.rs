@@ -8,8 +8,9 @@ use crate::types::{Header, Namespace};
 
 const DOWNGRADE: Rpc = Rpc::new("/etcdserverpb.Maintenance/Downgrade");
 
-/// Prepares the cluster for going one minor version back. Servers from 3.5 on:
-/// [`ErrorKind::ServerTooOld`](crate::ErrorKind::ServerTooOld) from older ones.
+/// Prepares the cluster for going one minor version back. Servers from 3.6 on do; those of 3.5 only tell
+/// whether it could be, and leave the rest unanswered; older ones are too old for either:
+/// [`ErrorKind::ServerTooOld`](crate::ErrorKind::ServerTooOld).
 ///
 /// With authentication on, root's.
 #[derive(Clone, Debug)]
@@ -32,8 +33,7 @@ impl Downgrade {
         Self { action: DowngradeAction::Enable, version: version.into() }
     }
 
-    /// Stays with the version that the cluster has. Servers of 3.5 refuse it if there is nothing to
-    /// cancel, later ones don't.
+    /// Stays with the version that the cluster has. No error if there is nothing to cancel.
     #[must_use]
     pub fn cancel() -> Self {
         Self { action: DowngradeAction::Cancel, version: String::new() }
