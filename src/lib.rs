@@ -20,9 +20,11 @@
 //! # }
 //! ```
 //!
-//! [`Client::builder`] sets credentials, TLS and time limits. [`Client::scan`] reads a range of any
-//! size at one revision. [`Client::members`] gives the members one by one, for
-//! [`Member::status`] and [`Member::snapshot`].
+//! [`Client::builder`] sets credentials, TLS and time limits. [`Client::namespace`] is a view of the keys with one
+//! prefix. [`Client::scan`] reads a range of any size at one revision. [`Client::members`] gives the members
+//! one by one, for [`Member::status`], [`Member::defragment`], [`Member::snapshot`] and so on. Users, roles,
+//! members and alarms are administered by requests, too: [`AddUser`], [`AddMember`], [`ListAlarms`]. The servers'
+//! own locks and elections are in [`service`].
 //!
 //! # Errors
 //!
@@ -84,6 +86,11 @@ pub use stream::{
 };
 pub use types::{ClusterId, Header, KeyRange, KeyValue, LeaseId, MemberId, Revision};
 pub use util::Escaped;
+
+/// The page's code, so that it compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/from-etcd-client.md")]
+struct FromEtcdClient;
 
 /// The README's example, so that it compiles.
 #[cfg(all(doctest, feature = "backup"))]

@@ -34,3 +34,29 @@ fn every_test_that_the_resilience_page_names_is_there() {
         assert!(code.contains(&format!("fn {name}(")), "docs/resilience.md names {name}, which is no test");
     }
 }
+
+/// The code on a page, without what surrounds it.
+fn code_blocks(page: &str) -> String {
+    page.split("```").skip(1).step_by(2).collect()
+}
+
+/// What is in backticks in the second column of the page's tables: the last part of each name.
+fn second_column(page: &str) -> Vec<&str> {
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    let cells = rows.filter_map(|row| row.split(" | ").nth(1));
+    let names = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    names.map(|name| name.rsplit(['.', ':']).next().unwrap()).collect()
+}
+
+#[test]
+fn every_name_that_a_user_of_etcd_client_is_pointed_to_is_used_in_the_pages_code() {
+    let page = fs::read_to_string(root().join("docs/from-etcd-client.md")).unwrap();
+    // It is compiled: see `src/lib.rs`.
+    let code = code_blocks(&page);
+    let words: Vec<&str> = code.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let names = second_column(&page);
+    assert!(names.len() > 80, "only {} names found: is the scan broken?", names.len());
+    for name in names {
+        assert!(words.contains(&name), "docs/from-etcd-client.md names {name} but does not use it");
+    }
+}
