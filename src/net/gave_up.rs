@@ -44,6 +44,15 @@ impl GaveUp {
         self.failure.remedy() == Remedy::Reauthenticate
     }
 
+    pub(super) fn may_have_applied(&self) -> bool {
+        self.may_have_applied
+    }
+
+    /// The same end of a call that may have been carried out before.
+    pub(super) fn maybe_applied(self, before: bool) -> Self {
+        Self { may_have_applied: self.may_have_applied || before, ..self }
+    }
+
     pub(super) fn into_error(self, rpc: Rpc, began: Instant) -> Error {
         let call = CallContext {
             rpc: rpc.name(),

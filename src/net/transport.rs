@@ -117,12 +117,20 @@ impl Transport {
 
     async fn authenticated(&self, call: &Call, message: &Bytes) -> Result<Bytes, GaveUp> {
         let mut tokens = self.tokens(None, call.deadline).await?;
-        loop {
+        // Attempts before the one whose token was refused may have been carried out.
+        let mut ambiguous = false;
+        let outcome = loop {
             match self.run(call, message, tokens.current()).await {
-                Err(refused) if tokens.may_help(&refused) => tokens.renew().await?,
-                outcome => return outcome,
+                Err(refused) if tokens.may_help(&refused) => {
+                    ambiguous |= refused.may_have_applied();
+                    if let Err(gave_up) = tokens.renew().await {
+                        break Err(gave_up);
+                    }
+                }
+                outcome => break outcome,
             }
-        }
+        };
+        outcome.map_err(|gave_up| gave_up.maybe_applied(ambiguous))
     }
 
     /// Opens a stream both ways with a member of the picker's choice, which must see a leader for as long as

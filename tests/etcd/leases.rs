@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use etcd_ark::{
-    Client, Compact, ErrorKind, Get, GrantLease, LeaseId, LeaseTimeToLive, ListLeases, Put, Result, Revision,
-    RevokeLease,
+    Client, Compact, Credentials, DisableAuth, EnableAuth, ErrorKind, Get, GrantLease, LeaseId,
+    LeaseTimeToLive, ListLeases, Put, Result, Revision, RevokeLease,
 };
 use tokio::time::{sleep, timeout};
 
@@ -58,11 +58,19 @@ struct Line {
 
 impl Line {
     async fn new() -> Self {
-        let server = Server::start().await;
+        Self::to(Server::start().await, None).await
+    }
+
+    async fn to(server: Server, credentials: Option<Credentials>) -> Self {
         let proxy = Proxy::to(server.port()).await;
-        let direct = client_of(&server).await;
-        let builder = Client::builder([proxy.endpoint()]).unwrap();
-        let through = builder.request_timeout(PATIENCE).connect().await.unwrap();
+        let connect = async |endpoint| {
+            let client =
+                Client::builder([endpoint]).unwrap().request_timeout(PATIENCE).connect_lazy().unwrap();
+            client.set_credentials(credentials.clone());
+            client.send(ListLeases::new()).await.unwrap();
+            client
+        };
+        let (direct, through) = (connect(server.endpoint()).await, connect(proxy.endpoint()).await);
         Self { direct, through, proxy, _server: server }
     }
 
@@ -100,6 +108,25 @@ async fn a_lease_whose_grant_was_not_answered_is_granted_once() {
     let granted = line.answer_lost(grant, async || !line.leases().await.is_empty()).await.unwrap();
     assert_eq!((line.leases().await, granted.ttl), (vec![granted.id], TTL));
     assert!(granted.header.revision > Revision(0));
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_not_forgotten_over_a_fresh_token() {
+    let server = Server::start().await;
+    server.enable_auth("pw").await;
+    let line = Line::to(server, Some(Credentials::new("root", "pw"))).await;
+    let grant = line.through.send(GrantLease::new(TTL));
+    let granted_and_token_gone = async || {
+        if line.leases().await.is_empty() {
+            return false;
+        }
+        // No token survives this.
+        line.direct.send(DisableAuth::new()).await.unwrap();
+        line.direct.send(EnableAuth::new()).await.unwrap();
+        true
+    };
+    let granted = line.answer_lost(grant, granted_and_token_gone).await.unwrap();
+    assert_eq!(line.leases().await, [granted.id]);
 }
 
 #[tokio::test]
