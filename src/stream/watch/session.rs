@@ -75,7 +75,8 @@ impl Session {
         std::mem::take(&mut self.requests)
     }
 
-    fn holds(&self, watch: &Arc<Subscription>) -> bool {
+    /// Whether the watch runs, or is about to.
+    pub(super) fn holds(&self, watch: &Arc<Subscription>) -> bool {
         let running = self.running.values().map(|running| &running.watch);
         running.chain(&self.creating).any(|held| Arc::ptr_eq(held, watch))
     }
