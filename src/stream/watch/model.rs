@@ -371,9 +371,11 @@ impl World {
             let response = server.under_way.pop_front();
             match response.map(|response| session.receive(response)) {
                 Some(Reaction::Reopen) => return,
-                Some(Reaction::Refused(..)) => panic!("nobody has a token here"),
-                Some(Reaction::Fail(watch, error)) => watch.outlet.fail(error),
-                None | Some(Reaction::None | Reaction::Created) => {}
+                // Nobody has a token here.
+                Some(Reaction::Refused(watch, error) | Reaction::Fail(watch, error)) => {
+                    watch.outlet.fail(error)
+                }
+                None | Some(Reaction::None) => {}
             }
             self.send(&mut session, &mut server);
             self.stream = Some((session, server));
