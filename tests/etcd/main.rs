@@ -30,6 +30,7 @@ mod snapshot;
 mod tokens;
 mod txn;
 mod watch;
+mod watch_chaos;
 mod watch_faults;
 mod watch_sharing;
 mod watch_tokens;
