@@ -81,8 +81,8 @@ pub use net::{Credentials, Endpoint};
 #[cfg(feature = "backup")]
 pub use store::PendingFile;
 pub use stream::{
-    Event, LeaseKeeper, LeaseLost, RevisionEvents, Scan, ScanPage, ScanStream, SnapshotStream, Watch,
-    WatchStream, WatchUpdate,
+    Event, FollowStream, FollowUpdate, LeaseKeeper, LeaseLost, RevisionEvents, Scan, ScanPage, ScanStream,
+    SnapshotStream, Watch, WatchStream, WatchUpdate,
 };
 pub use types::{ClusterId, Header, KeyRange, KeyValue, LeaseId, MemberId, Revision};
 pub use util::Escaped;

@@ -6,30 +6,22 @@ use std::time::Duration;
 use etcd_ark::{Client, Credentials, ErrorKind};
 use rcgen::KeyPair;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::metrics;
 use crate::support::{Builder, Server};
 
 const CALLERS: usize = 16;
 
-async fn root_client(server: &Server) -> Client {
+pub(crate) async fn root_client(server: &Server) -> Client {
     let builder = Client::builder([server.endpoint()]).unwrap();
     builder.credentials(Credentials::new("root", "secret")).connect().await.unwrap()
 }
 
 /// How many tokens the server has handed out, by its own count.
 async fn authentications(server: &Server) -> u64 {
-    let mut web = TcpStream::connect(("127.0.0.1", server.port())).await.unwrap();
-    web.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await.unwrap();
-    let mut page = String::new();
-    web.read_to_string(&mut page).await.unwrap();
-    let counts = page.lines().filter(|line| {
-        line.starts_with("grpc_server_handled_total{grpc_code=\"OK\"") && line.contains("\"Authenticate\"")
-    });
-    counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    metrics::sum(server, "grpc_server_handled_total{grpc_code=\"OK\"", "\"Authenticate\"").await
 }
 
 /// Sixteen callers at once, none of whom may see an error; how many tokens they took.

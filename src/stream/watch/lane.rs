@@ -6,7 +6,6 @@ use prost::Message;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use super::backoff::Backoff;
 use super::hub::Hub;
 use super::session::{Reaction, Session};
 use super::subscription::{Command, Subscription};
@@ -14,11 +13,10 @@ use crate::client::decode;
 use crate::error::{Error, Result};
 use crate::net::{Call, Duplex, RetryClass, Rpc, Target, Token, Transport};
 use crate::pb::etcdserverpb::WatchRequest;
+use crate::stream::backoff::Backoff;
 use crate::util::random_fraction;
 
 const WATCH: Rpc = Rpc::new("/etcdserverpb.Watch/Watch");
-/// How many tokens in a row a watch may be refused with.
-const MAX_RENEWALS: u32 = 3;
 /// A stream that lasted this long did not fail at once.
 const STEADY: Duration = Duration::from_secs(1);
 
@@ -30,9 +28,8 @@ pub(super) struct Lane {
     transport: Arc<Transport>,
     commands: mpsc::UnboundedReceiver<Command>,
     watches: Vec<Arc<Subscription>>,
-    /// A token that watches were refused for, and how often that happened in a row.
+    /// The last token that a watch was refused for.
     refused: Option<Token>,
-    renewals: u32,
     backoff: Backoff,
 }
 
@@ -54,7 +51,7 @@ impl Lane {
         commands: mpsc::UnboundedReceiver<Command>,
     ) -> Self {
         let backoff = Backoff::default();
-        Self { number, hub, transport, commands, watches: Vec::new(), refused: None, renewals: 0, backoff }
+        Self { number, hub, transport, commands, watches: Vec::new(), refused: None, backoff }
     }
 
     /// Serves until the last watch has left.
@@ -130,7 +127,6 @@ impl Lane {
 
     fn receive(&mut self, answer: Bytes, stream: &Duplex, session: &mut Session) -> Result<(), End> {
         match session.receive(decode(answer).map_err(End::Failed)?) {
-            Reaction::Created => self.renewals = 0,
             Reaction::None => {}
             Reaction::Fail(watch, error) => self.fail(&watch, error),
             Reaction::Refused(watch, error) => return self.renew(stream, &watch, error),
@@ -142,11 +138,10 @@ impl Lane {
     /// A stream keeps the token that it was opened with: all its watches move to one with another token, if
     /// that may help.
     fn renew(&mut self, stream: &Duplex, watch: &Arc<Subscription>, error: Error) -> Result<(), End> {
-        if stream.token().is_none() || self.renewals == MAX_RENEWALS {
+        if stream.token().is_none() || !watch.may_try_another_token(error.kind()) {
             self.fail(watch, error);
             return Ok(());
         }
-        self.renewals += 1;
         self.refused = stream.token().cloned();
         Err(End::Broken)
     }

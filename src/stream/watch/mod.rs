@@ -3,7 +3,6 @@
 //! taken yet. Around them is thin IO: a `Lane` opens streams for the watches that share them, a `Hub` has the
 //! lanes of a client.
 
-mod backoff;
 mod cursor;
 mod hub;
 mod lane;
@@ -58,7 +57,7 @@ impl Client {
     /// # Errors
     ///
     /// From the stream, which ends with its first error. [`Compacted`] if changes that were not delivered have
-    /// been dropped from the history: read the keys anew, and watch from there on. [`PermissionDenied`] and
+    /// been dropped from the history: read the keys anew, and watch from there on, or use [`Client::follow`], which does that. [`PermissionDenied`] and
     /// [`Auth`] as for reads. [`Config`] for an empty range, a revision below 1, or if the endpoints lead to
     /// another cluster than before. Never because members can't be reached: there is no time limit.
     ///
@@ -73,14 +72,14 @@ impl Client {
     /// [`PermissionDenied`]: crate::ErrorKind::PermissionDenied
     pub fn watch(&self, watch: impl Into<Watch>) -> WatchStream {
         let watch = watch.into();
-        let (checked, from, progress) = (watch.check(), watch.from, watch.progress);
+        let (checked, from, progress, cluster) = (watch.check(), watch.from, watch.progress, watch.cluster);
         let wish = Wish::new(watch, self.current_namespace().clone());
         let subscription = Arc::new(Subscription::new(wish, Limits::DEFAULT));
         let hub = self.shared(Hub::default);
         match (checked, from) {
             (Err(error), _) => subscription.outlet.fail(error),
             (Ok(()), Some(from)) => {
-                subscription.outlet.begin(from, None);
+                subscription.outlet.begin(from, cluster);
                 hub.join(self.transport(), &subscription);
             }
             (Ok(()), None) => drop(tokio::spawn(start(self.clone(), hub, Arc::clone(&subscription)))),

@@ -17,7 +17,7 @@ use crate::error::ErrorKind;
 use crate::pb::etcdserverpb::watch_request::RequestUnion;
 use crate::pb::etcdserverpb::{ResponseHeader, WatchRequest, WatchResponse};
 use crate::pb::mvccpb;
-use crate::types::{KeyRange, Namespace, Revision};
+use crate::types::{Namespace, Revision};
 
 const LIMITS: Limits = Limits { revisions: 3, bytes: 2000 };
 /// Watches begin here or a little later.
@@ -56,6 +56,10 @@ enum Step {
     Refuse {
         id: i64,
     },
+    /// A watch is not permitted any more, which its server says when it is created the next time.
+    Deny {
+        watch: usize,
+    },
     /// A watch is cancelled for no reason.
     Cancel {
         watch: usize,
@@ -67,8 +71,17 @@ enum Step {
         watch: usize,
         updates: usize,
     },
+    /// The client hears of consumers who have drained what there was.
+    Obey,
     /// The connection is lost, and all that was under way.
     Break,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    // At most one, so that there are others to see that they are not meant.
+    let deny = (0..WATCHES).prop_map(|watch| vec![Step::Deny { watch }]);
+    (vec(step(), 0..80), prop_oneof![Just(Vec::new()), deny], vec(step(), 1..80))
+        .prop_map(|(before, deny, after)| [before, deny, after].concat())
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -84,6 +97,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..20_i64).prop_map(|revisions_ago| Step::Compact { revisions_ago }),
         1 => (-1..3_i64).prop_map(|id| Step::Refuse { id }),
         1 => watch.clone().prop_map(|watch| Step::Cancel { watch }),
+        4 => Just(Step::Obey),
         8 => (1..6_usize).prop_map(Step::Deliver),
         6 => (watch, 1..6_usize).prop_map(|(watch, updates)| Step::Consume { watch, updates }),
         1 => Just(Step::Break),
@@ -147,7 +161,7 @@ impl ServerStream {
         self.under_way.push_back(WatchResponse { header: Some(header), watch_id: id, ..response });
     }
 
-    fn take(&mut self, store: &Store, request: WatchRequest, refusal: Option<i64>) {
+    fn take(&mut self, store: &Store, request: WatchRequest, refusal: Option<(i64, &str)>) {
         match request.request_union.unwrap() {
             RequestUnion::CreateRequest(create) => {
                 assert!(
@@ -159,8 +173,8 @@ impl ServerStream {
                 assert!(!self.watches.contains_key(&create.watch_id));
                 let created = WatchResponse { created: true, ..Default::default() };
                 match refusal {
-                    Some(id) => {
-                        let cancel_reason = "etcdserver: no leader".to_owned();
+                    Some((id, reason)) => {
+                        let cancel_reason = reason.to_owned();
                         self.say(store, id, WatchResponse { canceled: true, cancel_reason, ..created });
                     }
                     None => {
@@ -210,16 +224,18 @@ impl ServerStream {
 struct Consumer {
     watch: Arc<Subscription>,
     next: i64,
+    denied: bool,
     over: bool,
 }
 
 impl Consumer {
     fn new(number: usize) -> Self {
         let next = FIRST + i64::try_from(number).unwrap();
-        let wish = Wish::new(Watch::new(KeyRange::all()), Namespace::default());
+        // The range only tells whose request it is: all get the same events.
+        let wish = Wish::new(Watch::new(number.to_string()), Namespace::default());
         let watch = Arc::new(Subscription::new(wish, LIMITS));
         watch.outlet.begin(Revision(next), None);
-        Self { watch, next, over: false }
+        Self { watch, next, denied: false, over: false }
     }
 
     /// Takes an update. `None` if there is none; otherwise whether there was room made for more.
@@ -242,8 +258,9 @@ impl Consumer {
                 self.next = self.next.max(revision.0 + 1);
             }
             Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::Compacted, "{error}");
-                assert!(error.compacted_at().unwrap().0 > self.next, "{error}, but {} is next", self.next);
+                let lost = error.compacted_at().is_some_and(|at| at.0 > self.next);
+                let denied = self.denied && error.kind() == ErrorKind::PermissionDenied;
+                assert!(lost || denied, "{error}, but {} is next", self.next);
                 self.over = true;
             }
         }
@@ -261,12 +278,13 @@ struct World {
     consumers: Vec<Consumer>,
     stream: Option<(Session, ServerStream)>,
     refusal: Option<i64>,
+    drained: Vec<usize>,
 }
 
 impl World {
     fn new() -> Self {
         let consumers = (0..WATCHES).map(Consumer::new).collect();
-        Self { store: Store::default(), consumers, stream: None, refusal: None }
+        Self { store: Store::default(), consumers, stream: None, refusal: None, drained: Vec::new() }
     }
 
     fn step(&mut self, step: Step) {
@@ -279,6 +297,8 @@ impl World {
                 store.compacted = store.compacted.max(store.newest() - revisions_ago);
             }
             (Step::Refuse { id }, _) => self.refusal = Some(id),
+            (Step::Deny { watch }, _) => self.consumers[watch].denied = true,
+            (Step::Obey, _) => self.obey(),
             (Step::Deliver(responses), _) => self.deliver(responses),
             (Step::Consume { watch, updates }, _) => self.consume(watch, updates),
             (Step::Break, _) => self.stream = None,
@@ -328,7 +348,20 @@ impl World {
 
     fn send(&mut self, session: &mut Session, server: &mut ServerStream) {
         for request in session.take_requests() {
-            server.take(&self.store, request, self.refusal.take());
+            let refusal = self.refusal_of(&request);
+            server.take(&self.store, request, refusal);
+        }
+    }
+
+    fn refusal_of(&mut self, request: &WatchRequest) -> Option<(i64, &'static str)> {
+        let Some(RequestUnion::CreateRequest(create)) = &request.request_union else { return None };
+        let whose = str::from_utf8(&create.key).unwrap().parse::<usize>().unwrap();
+        match self.refusal.take() {
+            Some(id) => Some((id, "etcdserver: no leader")),
+            None => {
+                let why = "rpc error: code = PermissionDenied desc = etcdserver: permission denied";
+                self.consumers[whose].denied.then_some((-1, why))
+            }
         }
     }
 
@@ -338,9 +371,11 @@ impl World {
             let response = server.under_way.pop_front();
             match response.map(|response| session.receive(response)) {
                 Some(Reaction::Reopen) => return,
-                Some(Reaction::Refused(..)) => panic!("nobody has a token here"),
-                Some(Reaction::Fail(watch, error)) => watch.outlet.fail(error),
-                None | Some(Reaction::None | Reaction::Created) => {}
+                // Nobody has a token here.
+                Some(Reaction::Refused(watch, error) | Reaction::Fail(watch, error)) => {
+                    watch.outlet.fail(error)
+                }
+                None | Some(Reaction::None) => {}
             }
             self.send(&mut session, &mut server);
             self.stream = Some((session, server));
@@ -353,13 +388,25 @@ impl World {
 
     fn consume(&mut self, watch: usize, updates: usize) {
         for _ in 0..updates {
-            let Some(drained) = self.consumers[watch].take(&self.store) else { return };
-            if let (true, Some((mut session, mut server))) = (drained, self.stream.take()) {
-                session.create(&self.consumers[watch].watch);
-                self.send(&mut session, &mut server);
-                self.stream = Some((session, server));
+            match self.consumers[watch].take(&self.store) {
+                None => return,
+                Some(true) => self.drained.push(watch),
+                Some(false) => {}
             }
         }
+    }
+
+    fn obey(&mut self) {
+        let Some((mut session, mut server)) = self.stream.take() else { return };
+        for watch in std::mem::take(&mut self.drained) {
+            session.create(&self.consumers[watch].watch);
+        }
+        for consumer in &self.consumers {
+            let idle = consumer.watch.outlet.wants().is_some() && !session.holds(&consumer.watch);
+            assert!(!idle, "nobody sees to a watch that waits for more");
+        }
+        self.send(&mut session, &mut server);
+        self.stream = Some((session, server));
     }
 
     /// Lets everybody do what they should until nobody lacks anything.
@@ -372,6 +419,7 @@ impl World {
                 self.step(Step::Serve { watch, revisions: 1000, fragment: 0 });
                 self.step(Step::Deliver(100));
                 self.step(Step::Consume { watch, updates: 100 });
+                self.step(Step::Obey);
             }
         }
         panic!("revision {:?} is never delivered", self.missing());
@@ -388,7 +436,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
-    fn whatever_servers_do_consumers_see_each_revision_once_and_whole(steps in vec(step(), 1..120)) {
+    fn whatever_servers_do_consumers_see_each_revision_once_and_whole(steps in steps()) {
         let mut world = World::new();
         steps.into_iter().for_each(|step| world.step(step));
         world.settle();

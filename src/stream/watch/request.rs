@@ -4,7 +4,7 @@ use crate::pb::etcdserverpb::watch_create_request::FilterType;
 use crate::pb::etcdserverpb::watch_request::RequestUnion;
 use crate::pb::etcdserverpb::{WatchCancelRequest, WatchCreateRequest, WatchRequest};
 use crate::pb::mvccpb::{self, event::EventType};
-use crate::types::{KeyRange, KeyValue, Namespace, Revision};
+use crate::types::{ClusterId, KeyRange, KeyValue, Namespace, Revision};
 
 use super::update::Event;
 
@@ -23,6 +23,7 @@ use super::update::Event;
 pub struct Watch {
     pub(super) range: KeyRange,
     pub(super) from: Option<Revision>,
+    pub(super) cluster: Option<ClusterId>,
     pub(super) progress: bool,
     filter: Option<FilterType>,
     previous_values: bool,
@@ -32,7 +33,14 @@ impl Watch {
     /// Watches this range; a bare key is exactly that key.
     #[must_use]
     pub fn new(range: impl Into<KeyRange>) -> Self {
-        Self { range: range.into(), from: None, progress: false, filter: None, previous_values: false }
+        Self {
+            range: range.into(),
+            from: None,
+            cluster: None,
+            progress: false,
+            filter: None,
+            previous_values: false,
+        }
     }
 
     /// Begins with this revision, its own changes included; it may lie in the future. Default: right after
@@ -74,6 +82,11 @@ impl Watch {
     #[must_use]
     pub fn progress(self) -> Self {
         Self { progress: true, ..self }
+    }
+
+    /// Says which cluster the first revision is of: only there does it mean anything.
+    pub(crate) fn in_cluster(self, cluster: ClusterId) -> Self {
+        Self { cluster: Some(cluster), ..self }
     }
 
     /// Fails for what a server could only misunderstand.

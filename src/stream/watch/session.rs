@@ -34,8 +34,6 @@ struct Running {
 pub(super) enum Reaction {
     /// Nothing more is to be done.
     None,
-    /// The stream serves a watch.
-    Created,
     /// The watch fails for good.
     Fail(Arc<Subscription>, Error),
     /// The watch is refused for the stream's token. It may go on with another, on another stream.
@@ -75,7 +73,8 @@ impl Session {
         std::mem::take(&mut self.requests)
     }
 
-    fn holds(&self, watch: &Arc<Subscription>) -> bool {
+    /// Whether the watch runs, or is about to.
+    pub(super) fn holds(&self, watch: &Arc<Subscription>) -> bool {
         let running = self.running.values().map(|running| &running.watch);
         running.chain(&self.creating).any(|held| Arc::ptr_eq(held, watch))
     }
@@ -112,8 +111,9 @@ impl Session {
             return Reaction::Fail(watch, error);
         }
         // A proxy may give ids of its own.
+        watch.was_created();
         self.running.insert(id, Running { watch, cursor: Cursor::at(next) });
-        Reaction::Created
+        Reaction::None
     }
 
     /// The id in a refusal says nothing; old servers put that of another watch there.
@@ -170,7 +170,8 @@ fn ended(watch: Arc<Subscription>, response: &WatchResponse) -> Reaction {
     let kind = kind_of_reason(reason);
     let error = Error::new(kind, format!("the server ended the watch of {}: {reason}", watch.wish.range()));
     match kind {
-        ErrorKind::Auth => Reaction::Refused(watch, error),
+        // The latter may mean the former: servers before 3.5.6 say so of an expired token, too.
+        ErrorKind::Auth | ErrorKind::PermissionDenied => Reaction::Refused(watch, error),
         _ if error.is_retryable() => Reaction::Reopen,
         _ => Reaction::Fail(watch, error),
     }

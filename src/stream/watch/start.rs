@@ -2,11 +2,11 @@ use std::sync::Arc;
 
 use tokio::time::sleep;
 
-use super::backoff::Backoff;
 use super::hub::Hub;
 use super::subscription::Subscription;
 use crate::client::{Client, Get};
 use crate::error::Result;
+use crate::stream::backoff::Backoff;
 use crate::types::{Header, KeyRange};
 use crate::util::random_fraction;
 

@@ -1,15 +1,22 @@
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::mpsc;
 
 use super::outlet::{Limits, Outlet};
 use super::request::Wish;
+use crate::error::ErrorKind;
+
+/// How many tokens in a row a watch may be refused with.
+const MAX_TOKENS: u32 = 3;
 
 /// A watch as its consumer and its stream know it.
 #[derive(Debug)]
 pub(super) struct Subscription {
     pub(super) wish: Wish,
     pub(super) outlet: Outlet,
+    /// In a row, for the token.
+    refusals: AtomicU32,
     lane: OnceLock<mpsc::UnboundedSender<Command>>,
 }
 
@@ -26,7 +33,7 @@ pub(super) enum Command {
 
 impl Subscription {
     pub(super) fn new(wish: Wish, limits: Limits) -> Self {
-        Self { wish, outlet: Outlet::new(limits), lane: OnceLock::new() }
+        Self { wish, outlet: Outlet::new(limits), refusals: AtomicU32::new(0), lane: OnceLock::new() }
     }
 
     /// Gives the watch to a lane, for good.
@@ -34,6 +41,17 @@ impl Subscription {
         // In this order: a consumer who leaves now is heard, before or after the watch has joined.
         let _ = self.lane.set(lane.clone());
         self.tell(Command::Join(Arc::clone(self)));
+    }
+
+    pub(super) fn was_created(&self) {
+        self.refusals.store(0, Ordering::Relaxed);
+    }
+
+    /// Notes a refusal for the token. Whether another token may help: one that was had after that can be
+    /// believed if it lacks the permission.
+    pub(super) fn may_try_another_token(&self, refusal: ErrorKind) -> bool {
+        let before = self.refusals.fetch_add(1, Ordering::Relaxed);
+        before < if refusal == ErrorKind::PermissionDenied { 1 } else { MAX_TOKENS }
     }
 
     pub(super) fn drained(self: &Arc<Self>) {

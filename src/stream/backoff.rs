@@ -1,4 +1,4 @@
-//! How long to wait before a stream is opened again. Pure.
+//! How long to wait before something that failed is tried again. Pure.
 
 use std::time::Duration;
 
