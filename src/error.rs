@@ -53,7 +53,7 @@ pub enum ErrorKind {
     TooLarge,
     /// No member could be reached, or none was able to serve the request.
     Unavailable,
-    /// The server does not know this call or feature and is of another kind, or an archive needs a newer program.
+    /// The server does not know this call and is of another kind, or an archive needs a newer program.
     Unsupported,
 }
 

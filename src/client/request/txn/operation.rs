@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::pb::etcdserverpb::{RequestOp, ResponseOp, request_op, response_op};
 use crate::types::Namespace;
 
-/// One operation of a [`Txn`](super::Txn).
+/// One operation of a [`Txn`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Operation {
@@ -64,7 +64,7 @@ impl Operation {
     }
 }
 
-/// The answer to one operation of a [`Txn`](super::Txn).
+/// The answer to one operation of a [`Txn`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OperationResult {
