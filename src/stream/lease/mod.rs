@@ -102,7 +102,7 @@ impl LeaseKeeper {
     /// The lease's id, for [`Put::lease`](crate::Put::lease).
     #[must_use]
     pub fn id(&self) -> LeaseId {
-        self.kept.id
+        self.kept.id.lease
     }
 
     /// What each renewal resets the lease's time to.
@@ -147,7 +147,7 @@ impl LeaseKeeper {
     /// Dropped, it has at least ended the renewing.
     pub async fn revoke(self) -> Result<()> {
         let Self { client, kept } = self;
-        let (id, tenure) = (kept.id, Arc::clone(&kept.tenure));
+        let (id, tenure) = (kept.id.lease, Arc::clone(&kept.tenure));
         drop(kept);
         match client.send(RevokeLease::new(id)).await {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
