@@ -16,10 +16,10 @@ use crate::client::{Client, GrantLease, RevokeLease};
 use crate::error::{ErrorKind, Result};
 use crate::types::LeaseId;
 
-/// A lease that is renewed in the background for as long as this lives.
+/// A lease that is renewed in the background for as long as this or a clone of it lives.
 ///
-/// Made by [`Client::grant_lease`] and [`Client::keep_lease`]. Dropped, it stops renewing: the lease runs
-/// out at the server in at most its ttl. [`LeaseKeeper::revoke`] ends it at once.
+/// Made by [`Client::grant_lease`] and [`Client::keep_lease`]. With the last clone dropped, it is renewed no
+/// more: it runs out at the server in at most its ttl. [`LeaseKeeper::revoke`] ends it at once.
 ///
 /// A lease is renewed at a third of its ttl. Members that die, hang or lose the others are left; a renewal
 /// without an answer at two thirds is tried another way. The lease counts as held until nine tenths of its
@@ -28,8 +28,9 @@ use crate::types::LeaseId;
 /// that lost its leader elects another.
 ///
 /// That rests on this process running: one that stops, or a machine that sleeps, may take itself for the
-/// holder for a moment after it wakes. What must not happen twice is to be guarded as
-/// well, by a comparison in its transaction.
+/// holder for a moment after it wakes. What must not happen twice is to be
+/// [guarded](crate::LockGuard::guarded) as well.
+#[derive(Clone)]
 pub struct LeaseKeeper {
     client: Client,
     kept: Arc<Kept>,
@@ -135,8 +136,8 @@ impl LeaseKeeper {
         async move { tenure.lost().await }
     }
 
-    /// Ends the lease: the keys attached to it are deleted, at one revision. A lease that is gone already is
-    /// as good.
+    /// Ends the lease, for its clones too: the keys attached to it are deleted, at one revision. A lease that
+    /// is gone already is as good.
     ///
     /// # Errors
     ///
