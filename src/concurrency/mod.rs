@@ -2,7 +2,7 @@
 //! under it, with a lease, and holds it while that key is the one created first.
 //!
 //! The names and who is next are pure, in `queue`; a `Place` is a key in such a queue. `Client::lock` and the
-//! like are written here, so that the facade reads as one type. Nothing in the crate uses this floor.
+//! like are written here, so that the facade reads as one type. Nothing in the crate uses this module.
 
 mod election;
 mod lock;

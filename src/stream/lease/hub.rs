@@ -10,7 +10,7 @@ use super::line::{Line, Report};
 use super::rota::{Answer, KeeperId, Order, Rota, StreamId};
 use super::tenure::{Start, Tenure};
 use crate::client::Client;
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::net::{Token, Transport};
 use crate::pb::etcdserverpb::LeaseKeepAliveResponse;
 use crate::types::LeaseId;
@@ -137,17 +137,24 @@ impl Renewing {
             Report::Answered { stream, answer } => self.answered(stream, &answer),
             Report::Ended { stream, failure, token } => {
                 self.lines.remove(&stream);
-                if failure.kind() == ErrorKind::Auth {
-                    self.refused = token.or(self.refused.take());
-                }
-                let asked = self.rota.ended(stream, Instant::now());
-                // The server does one at a time: a final answer is about the first.
-                let about = if failure.is_retryable() { asked.len() } else { 1 };
-                let failure = Arc::new(failure);
-                for tenure in asked.iter().take(about).filter_map(|id| self.tenures.get(id)) {
-                    tenure.failed(&failure);
-                }
+                self.ended(stream, failure, token);
             }
+        }
+    }
+
+    fn ended(&mut self, stream: StreamId, failure: Error, token: Option<Token>) {
+        let (now, unknown_user) = (Instant::now(), failure.kind() == ErrorKind::Auth);
+        let asked = self.rota.ended(stream, now);
+        if unknown_user {
+            self.refused = token.or(self.refused.take());
+            // Another stream would fare no better, and each attempt costs the server a password hash.
+            self.rota.pause(&asked, now);
+        }
+        // The server does one at a time: any other final answer is about the first.
+        let about = if unknown_user || failure.is_retryable() { asked.len() } else { 1 };
+        let failure = Arc::new(failure);
+        for tenure in asked.iter().take(about).filter_map(|id| self.tenures.get(id)) {
+            tenure.failed(&failure);
         }
     }
 

@@ -183,12 +183,18 @@ impl Rota {
             if lane.current.take_if(|current| *current == stream).is_some() {
                 let ids: Vec<_> = asked.into_iter().map(|(id, _)| id).collect();
                 ids.iter().skip(1).for_each(|&id| self.change(id, |lease| lease.next = Next::Ask(now)));
-                let pause = |lease: &mut Lease| lease.next = Next::Ask(now + lease.part());
-                ids.first().into_iter().for_each(|&id| self.change(id, pause));
+                self.pause(ids.first(), now);
                 return ids;
             }
         }
         Vec::new()
+    }
+
+    /// Lets these wait a while before they are asked for again.
+    pub(super) fn pause<'a>(&mut self, ids: impl IntoIterator<Item = &'a KeeperId>, now: Instant) {
+        for &id in ids {
+            self.change(id, |lease| lease.next = Next::Ask(now + lease.part()));
+        }
     }
 
     fn act(&mut self, id: KeeperId, now: Instant) {
@@ -356,6 +362,17 @@ mod tests {
         assert_eq!(rota.ended(StreamId(1), now), [ONE, TWO].map(keeper));
         assert_eq!(rota.orders(now), [Order::Renew(StreamId(2), TWO)]);
         assert_eq!(rota.orders(now + 5 * SECOND), [Order::Renew(StreamId(2), ONE)]);
+    }
+
+    #[test]
+    fn what_no_stream_could_do_waits_a_part_of_the_ttl() {
+        let granted = Instant::now();
+        let mut rota = rota(&[ONE, TWO], granted);
+        let now = granted + 20 * SECOND;
+        rota.orders(now);
+        let asked = rota.ended(StreamId(1), now);
+        rota.pause(&asked, now);
+        assert_eq!((rota.orders(now), rota.wake_at()), (vec![], Some(now + 5 * SECOND)));
     }
 
     #[test]
