@@ -33,8 +33,8 @@ pub enum ErrorKind {
     FutureRevision,
     /// A local file could not be read or written.
     Io,
-    /// The lease that it rested on is gone, or could not be renewed in time: [`LeaseLost`](crate::LeaseLost).
-    LeaseLost,
+    /// What it rested on is lost: a [lease](crate::LeaseLost), a lock or a leadership.
+    Lost,
     /// The server's database is full.
     NoSpace,
     /// What the request names does not exist: a lease, a member, a user.

@@ -50,6 +50,7 @@ pub mod archive;
 #[cfg(feature = "backup")]
 pub mod backup;
 mod client;
+mod concurrency;
 mod error;
 mod net;
 mod pb;
@@ -72,6 +73,7 @@ pub use client::{
     RemoveMember, Request, RevokeLease, RevokeLeaseResult, RevokePermission, RevokeRole, SortOrder,
     SortTarget, Status, StatusDowngrade, Txn, TxnResult, UpdateMember,
 };
+pub use concurrency::{Election, LeaderStream, Leadership, LockGuard, Loss};
 pub use error::{Error, ErrorKind, Result};
 #[cfg(feature = "discovery")]
 pub use net::Discovery;

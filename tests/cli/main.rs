@@ -11,6 +11,7 @@ mod proxy;
 mod auth;
 mod connect;
 mod damage;
+mod examples;
 mod files;
 mod interrupt;
 mod keys;

@@ -14,6 +14,7 @@ mod consistency;
 mod damage;
 #[cfg(feature = "discovery")]
 mod discovery;
+mod election;
 mod endpoints;
 mod failover;
 mod faults;
@@ -23,6 +24,7 @@ mod lease;
 mod leases;
 mod linearizable;
 mod load;
+mod lock;
 mod maintenance;
 mod matrix;
 mod metrics;

@@ -7,10 +7,10 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender, WeakUnboundedS
 use tokio::time::sleep_until;
 
 use super::line::{Line, Report};
-use super::rota::{Answer, Order, Rota, StreamId};
+use super::rota::{Answer, KeeperId, Order, Rota, StreamId};
 use super::tenure::{Start, Tenure};
 use crate::client::Client;
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::net::{Token, Transport};
 use crate::pb::etcdserverpb::LeaseKeepAliveResponse;
 use crate::types::LeaseId;
@@ -18,38 +18,49 @@ use crate::util::lock;
 
 /// The way to a client's hub, the task that renews all its leases. There is one exactly while leases are kept.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Hub(Arc<Mutex<Option<WeakUnboundedSender<Command>>>>);
+pub(super) struct Hub(Arc<Mutex<Desk>>);
+
+#[derive(Debug, Default)]
+struct Desk {
+    running: Option<WeakUnboundedSender<Command>>,
+    /// Counts the keepers.
+    keepers: u64,
+}
 
 #[derive(Debug)]
 enum Command {
-    Keep { id: LeaseId, start: Start, tenure: Arc<Tenure> },
-    Forget { id: LeaseId, tenure: Arc<Tenure> },
+    Keep { id: KeeperId, start: Start, tenure: Arc<Tenure> },
+    Forget(KeeperId),
 }
 
 /// A lease that is renewed until this is dropped.
 #[derive(Debug)]
 pub(super) struct Kept {
-    pub(super) id: LeaseId,
+    pub(super) id: KeeperId,
     pub(super) tenure: Arc<Tenure>,
     commands: UnboundedSender<Command>,
 }
 
 impl Hub {
     /// Renews a lease from now on.
-    pub(super) fn keep(&self, client: &Client, id: LeaseId, start: Start) -> Kept {
-        let (commands, tenure) = (self.commands(client), Tenure::new(start));
+    pub(super) fn keep(&self, client: &Client, lease: LeaseId, start: Start) -> Kept {
+        let mut desk = lock(&self.0);
+        desk.keepers += 1;
+        let id = KeeperId { lease, number: desk.keepers };
+        let (commands, tenure) = (desk.commands(client), Tenure::new(start));
         // Fails only with a runtime that shuts down, which no lease outlives.
         let _ = commands.send(Command::Keep { id, start, tenure: Arc::clone(&tenure) });
         Kept { id, tenure, commands }
     }
+}
 
-    fn commands(&self, client: &Client) -> UnboundedSender<Command> {
-        let mut running = lock(&self.0);
-        let open = running.as_ref().and_then(WeakUnboundedSender::upgrade);
+impl Desk {
+    fn commands(&mut self, client: &Client) -> UnboundedSender<Command> {
+        let open = self.running.as_ref().and_then(WeakUnboundedSender::upgrade);
         open.filter(|commands| !commands.is_closed()).unwrap_or_else(|| {
             let (commands, queue) = mpsc::unbounded_channel();
             tokio::spawn(Renewing::new(Arc::clone(client.transport())).run(queue));
-            *running = Some(commands.downgrade());
+            self.running = Some(commands.downgrade());
             commands
         })
     }
@@ -57,7 +68,7 @@ impl Hub {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        let _ = self.commands.send(Command::Forget { id: self.id, tenure: Arc::clone(&self.tenure) });
+        let _ = self.commands.send(Command::Forget(self.id));
     }
 }
 
@@ -65,7 +76,7 @@ impl Drop for Kept {
 struct Renewing {
     transport: Arc<Transport>,
     rota: Rota,
-    tenures: HashMap<LeaseId, Vec<Arc<Tenure>>>,
+    tenures: HashMap<KeeperId, Arc<Tenure>>,
     lines: HashMap<StreamId, Line>,
     refused: Option<Token>,
 }
@@ -112,18 +123,12 @@ impl Renewing {
         match command {
             Command::Keep { id, start, tenure } => {
                 self.rota.keep(id, start);
-                self.tenures.entry(id).or_default().push(tenure);
+                self.tenures.insert(id, tenure);
             }
-            Command::Forget { id, tenure } => self.forget(id, &tenure),
-        }
-    }
-
-    fn forget(&mut self, id: LeaseId, tenure: &Arc<Tenure>) {
-        let Some(tenures) = self.tenures.get_mut(&id) else { return };
-        tenures.retain(|other| !Arc::ptr_eq(other, tenure));
-        if tenures.is_empty() {
-            self.tenures.remove(&id);
-            self.rota.forget(id);
+            Command::Forget(id) => {
+                self.rota.forget(id);
+                self.tenures.remove(&id);
+            }
         }
     }
 
@@ -132,31 +137,37 @@ impl Renewing {
             Report::Answered { stream, answer } => self.answered(stream, &answer),
             Report::Ended { stream, failure, token } => {
                 self.lines.remove(&stream);
-                if failure.kind() == ErrorKind::Auth {
-                    self.refused = token.or(self.refused.take());
-                }
-                let asked = self.rota.ended(stream, Instant::now());
-                // The server does one at a time: a final answer is about the first.
-                let about = if failure.is_retryable() { asked.len() } else { 1 };
-                let failure = Arc::new(failure);
-                for tenure in asked.iter().take(about).filter_map(|id| self.tenures.get(id)).flatten() {
-                    tenure.failed(&failure);
-                }
+                self.ended(stream, failure, token);
             }
         }
     }
 
+    fn ended(&mut self, stream: StreamId, failure: Error, token: Option<Token>) {
+        let (now, unknown_user) = (Instant::now(), failure.kind() == ErrorKind::Auth);
+        let asked = self.rota.ended(stream, now);
+        if unknown_user {
+            self.refused = token.or(self.refused.take());
+            // Another stream would fare no better, and each attempt costs the server a password hash.
+            self.rota.pause(&asked, now);
+        }
+        // The server does one at a time: any other final answer is about the first.
+        let about = if unknown_user || failure.is_retryable() { asked.len() } else { 1 };
+        let failure = Arc::new(failure);
+        for tenure in asked.iter().take(about).filter_map(|id| self.tenures.get(id)) {
+            tenure.failed(&failure);
+        }
+    }
+
     fn answered(&mut self, stream: StreamId, answer: &LeaseKeepAliveResponse) {
-        let id = LeaseId(answer.id);
         let ttl = Duration::from_secs(answer.ttl.try_into().unwrap_or_default());
-        match self.rota.answered(stream, id, ttl) {
-            Some(Answer::Renewed { asked, ttl }) => {
-                self.tenures.get(&id).into_iter().flatten().for_each(|tenure| tenure.renewed(asked, ttl));
+        let Some((id, answer)) = self.rota.answered(stream, LeaseId(answer.id), ttl) else { return };
+        match answer {
+            Answer::Renewed { asked, ttl } => {
+                self.tenures.get(&id).inspect(|tenure| tenure.renewed(asked, ttl));
             }
-            Some(Answer::Gone) => {
-                self.tenures.remove(&id).into_iter().flatten().for_each(|tenure| tenure.gone());
+            Answer::Gone => {
+                self.tenures.remove(&id).inspect(|tenure| tenure.gone());
             }
-            None => {}
         }
     }
 }

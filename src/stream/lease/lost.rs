@@ -47,9 +47,9 @@ impl StdError for LeaseLost {
 }
 
 impl From<LeaseLost> for Error {
-    /// An error of the kind [`ErrorKind::LeaseLost`].
+    /// An error of the kind [`ErrorKind::Lost`].
     fn from(lost: LeaseLost) -> Self {
-        let error = Self::new(ErrorKind::LeaseLost, lost.message());
+        let error = Self::new(ErrorKind::Lost, lost.message());
         match lost.last_failure() {
             Some(failure) => error.with_source(Arc::clone(failure)),
             None => error,

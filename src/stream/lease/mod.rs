@@ -16,10 +16,10 @@ use crate::client::{Client, GrantLease, RevokeLease};
 use crate::error::{ErrorKind, Result};
 use crate::types::LeaseId;
 
-/// A lease that is renewed in the background for as long as this lives.
+/// A lease that is renewed in the background for as long as this or a clone of it lives.
 ///
-/// Made by [`Client::grant_lease`] and [`Client::keep_lease`]. Dropped, it stops renewing: the lease runs
-/// out at the server in at most its ttl. [`LeaseKeeper::revoke`] ends it at once.
+/// Made by [`Client::grant_lease`] and [`Client::keep_lease`]. With the last clone dropped, it is renewed no
+/// more: it runs out at the server in at most its ttl. [`LeaseKeeper::revoke`] ends it at once.
 ///
 /// A lease is renewed at a third of its ttl. Members that die, hang or lose the others are left; a renewal
 /// without an answer at two thirds is tried another way. The lease counts as held until nine tenths of its
@@ -28,8 +28,9 @@ use crate::types::LeaseId;
 /// that lost its leader elects another.
 ///
 /// That rests on this process running: one that stops, or a machine that sleeps, may take itself for the
-/// holder for a moment after it wakes. What must not happen twice is to be guarded as
-/// well, by a comparison in its transaction.
+/// holder for a moment after it wakes. What must not happen twice is to be
+/// [guarded](crate::LockGuard::guarded) as well.
+#[derive(Clone)]
 pub struct LeaseKeeper {
     client: Client,
     kept: Arc<Kept>,
@@ -102,7 +103,7 @@ impl LeaseKeeper {
     /// The lease's id, for [`Put::lease`](crate::Put::lease).
     #[must_use]
     pub fn id(&self) -> LeaseId {
-        self.kept.id
+        self.kept.id.lease
     }
 
     /// What each renewal resets the lease's time to.
@@ -135,8 +136,8 @@ impl LeaseKeeper {
         async move { tenure.lost().await }
     }
 
-    /// Ends the lease: the keys attached to it are deleted, at one revision. A lease that is gone already is
-    /// as good.
+    /// Ends the lease, for its clones too: the keys attached to it are deleted, at one revision. A lease that
+    /// is gone already is as good.
     ///
     /// # Errors
     ///
@@ -147,7 +148,7 @@ impl LeaseKeeper {
     /// Dropped, it has at least ended the renewing.
     pub async fn revoke(self) -> Result<()> {
         let Self { client, kept } = self;
-        let (id, tenure) = (kept.id, Arc::clone(&kept.tenure));
+        let (id, tenure) = (kept.id.lease, Arc::clone(&kept.tenure));
         drop(kept);
         match client.send(RevokeLease::new(id)).await {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),

@@ -21,6 +21,13 @@ const RESCUE: u32 = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct StreamId(u64);
 
+/// One keeping of a lease. A lease that is kept twice is renewed twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct KeeperId {
+    pub(super) lease: LeaseId,
+    pub(super) number: u64,
+}
+
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
@@ -29,7 +36,7 @@ pub(super) enum Order {
     /// The stream is of no more use.
     Close(StreamId),
     /// The lease can't be called held any longer; it is not on the rota any more.
-    Lapsed(LeaseId),
+    Lapsed(KeeperId),
 }
 
 /// What an answer means.
@@ -44,9 +51,9 @@ pub(super) enum Answer {
 /// All leases that are kept, and the streams that they are renewed over.
 #[derive(Debug, Default)]
 pub(super) struct Rota {
-    leases: HashMap<LeaseId, Lease>,
+    leases: HashMap<KeeperId, Lease>,
     /// When something is to be done about each lease.
-    agenda: BTreeSet<(Instant, LeaseId)>,
+    agenda: BTreeSet<(Instant, KeeperId)>,
     lanes: [Lane; LANES],
     streams: HashMap<StreamId, Stream>,
     opened: u64,
@@ -81,7 +88,7 @@ struct Lane {
 }
 
 /// What is asked over a stream and not yet answered, in the order in which the server handles it.
-type Stream = VecDeque<(LeaseId, Instant)>;
+type Stream = VecDeque<(KeeperId, Instant)>;
 
 impl Lease {
     fn part(&self) -> Duration {
@@ -104,12 +111,9 @@ impl Lease {
 
 impl Rota {
     /// Puts a lease on the rota. One that is not known to live is renewed at once.
-    pub(super) fn keep(&mut self, id: LeaseId, start: Start) {
+    pub(super) fn keep(&mut self, id: KeeperId, start: Start) {
         let Start { asked, ttl, confirmed } = start;
         let renewal = if confirmed { asked + ttl / PARTS * RENEWAL } else { asked };
-        if self.leases.contains_key(&id) {
-            return self.change(id, |lease| lease.next = lease.next.at_latest(renewal));
-        }
         let lane = (0..LANES).min_by_key(|&lane| self.lanes[lane].leases).unwrap_or_default();
         self.lanes[lane].leases += 1;
         let lease = Lease { lane, ttl, confirmed: asked, next: Next::Ask(renewal) };
@@ -118,7 +122,7 @@ impl Rota {
     }
 
     /// Takes a lease off the rota.
-    pub(super) fn forget(&mut self, id: LeaseId) {
+    pub(super) fn forget(&mut self, id: KeeperId) {
         let Some(lease) = self.leases.remove(&id) else { return };
         self.agenda.remove(&(lease.due(), id));
         let lane = &mut self.lanes[lease.lane];
@@ -146,12 +150,17 @@ impl Rota {
     }
 
     /// Takes an answer; `None` for one that nobody waits for.
-    pub(super) fn answered(&mut self, stream: StreamId, id: LeaseId, ttl: Duration) -> Option<Answer> {
-        let asked = self.take_asked(stream, id)?;
+    pub(super) fn answered(
+        &mut self,
+        stream: StreamId,
+        lease: LeaseId,
+        ttl: Duration,
+    ) -> Option<(KeeperId, Answer)> {
+        let (id, asked) = self.take_asked(stream, lease)?;
         let lane = self.leases.get(&id)?.lane;
         if ttl.is_zero() {
             self.forget(id);
-            return Some(Answer::Gone);
+            return Some((id, Answer::Gone));
         }
         let awaited = self.lanes[lane].current == Some(stream);
         self.change(id, |lease| {
@@ -162,27 +171,33 @@ impl Rota {
                 lease.next = Next::Ask(asked + ttl / PARTS * RENEWAL);
             }
         });
-        Some(Answer::Renewed { asked, ttl })
+        Some((id, Answer::Renewed { asked, ttl }))
     }
 
     /// The stream has ended. What waits for an answer is asked again over another, and returned. The server
     /// was at the first of it, which may be to blame and so waits a while.
-    pub(super) fn ended(&mut self, stream: StreamId, now: Instant) -> Vec<LeaseId> {
+    pub(super) fn ended(&mut self, stream: StreamId, now: Instant) -> Vec<KeeperId> {
         let Some(asked) = self.streams.remove(&stream) else { return Vec::new() };
         for lane in &mut self.lanes {
             lane.previous.take_if(|previous| *previous == stream);
             if lane.current.take_if(|current| *current == stream).is_some() {
                 let ids: Vec<_> = asked.into_iter().map(|(id, _)| id).collect();
                 ids.iter().skip(1).for_each(|&id| self.change(id, |lease| lease.next = Next::Ask(now)));
-                let pause = |lease: &mut Lease| lease.next = Next::Ask(now + lease.part());
-                ids.first().into_iter().for_each(|&id| self.change(id, pause));
+                self.pause(ids.first(), now);
                 return ids;
             }
         }
         Vec::new()
     }
 
-    fn act(&mut self, id: LeaseId, now: Instant) {
+    /// Lets these wait a while before they are asked for again.
+    pub(super) fn pause<'a>(&mut self, ids: impl IntoIterator<Item = &'a KeeperId>, now: Instant) {
+        for &id in ids {
+            self.change(id, |lease| lease.next = Next::Ask(now + lease.part()));
+        }
+    }
+
+    fn act(&mut self, id: KeeperId, now: Instant) {
         let Some(lease) = self.leases.get(&id) else { return };
         if lease.held_until() <= now {
             self.forget(id);
@@ -195,7 +210,7 @@ impl Rota {
     }
 
     /// Asks over the lane's current stream, or a new one.
-    fn ask(&mut self, id: LeaseId, now: Instant) {
+    fn ask(&mut self, id: KeeperId, now: Instant) {
         let Some(lane) = self.leases.get(&id).map(|lease| lease.lane) else { return };
         let stream = *self.lanes[lane].current.get_or_insert_with(|| {
             self.opened += 1;
@@ -203,7 +218,7 @@ impl Rota {
         });
         self.streams.entry(stream).or_default().push_back((id, now));
         self.change(id, |lease| lease.next = Next::Await(now));
-        self.orders.push(Order::Renew(stream, id));
+        self.orders.push(Order::Renew(stream, id.lease));
     }
 
     /// The lane's stream hangs: all that waits there is asked again over a new one. What the server is at
@@ -221,11 +236,12 @@ impl Rota {
         ids.into_iter().for_each(|id| self.ask(id, now));
     }
 
-    /// When the answer was asked for; a stream of the past that owes no further one is closed.
-    fn take_asked(&mut self, stream: StreamId, id: LeaseId) -> Option<Instant> {
+    /// Who asked first for this lease's renewal, and when. A stream of the past that owes no further answer is
+    /// closed.
+    fn take_asked(&mut self, stream: StreamId, lease: LeaseId) -> Option<(KeeperId, Instant)> {
         let waiting = self.streams.get_mut(&stream)?;
-        let place = waiting.iter().position(|(asked, _)| *asked == id)?;
-        let (_, asked) = waiting.remove(place)?;
+        let place = waiting.iter().position(|(id, _)| id.lease == lease)?;
+        let asked = waiting.remove(place)?;
         if waiting.is_empty() {
             let drained = |lane: &mut Lane| lane.previous.take_if(|previous| *previous == stream);
             let drained = self.lanes.iter_mut().find_map(drained);
@@ -241,20 +257,11 @@ impl Rota {
     }
 
     /// Changes a lease, if it is still on the rota, and its place on the agenda.
-    fn change(&mut self, id: LeaseId, change: impl FnOnce(&mut Lease)) {
+    fn change(&mut self, id: KeeperId, change: impl FnOnce(&mut Lease)) {
         let Some(lease) = self.leases.get_mut(&id) else { return };
         self.agenda.remove(&(lease.due(), id));
         change(lease);
         self.agenda.insert((lease.due(), id));
-    }
-}
-
-impl Next {
-    fn at_latest(self, limit: Instant) -> Self {
-        match self {
-            Self::Ask(at) => Self::Ask(at.min(limit)),
-            Self::Await(_) => self,
-        }
     }
 }
 
@@ -268,11 +275,15 @@ mod tests {
     const ONE: LeaseId = LeaseId(1);
     const TWO: LeaseId = LeaseId(2);
 
+    fn keeper(lease: LeaseId) -> KeeperId {
+        KeeperId { lease, number: 1 }
+    }
+
     /// A rota with these leases, all on one lane, granted for a minute.
     fn rota(leases: &[LeaseId], granted: Instant) -> Rota {
         let mut rota = Rota::default();
         for &id in leases {
-            rota.keep(id, Start { asked: granted, ttl: 60 * SECOND, confirmed: true });
+            rota.keep(keeper(id), Start { asked: granted, ttl: 60 * SECOND, confirmed: true });
             // The next goes to the same lane.
             rota.lanes.iter_mut().skip(1).for_each(|lane| lane.leases = 1000);
         }
@@ -288,7 +299,7 @@ mod tests {
         assert_eq!(rota.orders(granted + 20 * SECOND), [Order::Renew(StreamId(1), ONE)]);
         assert_eq!(rota.orders(granted + 39 * SECOND), []);
         let renewed = Answer::Renewed { asked: granted + 20 * SECOND, ttl: 30 * SECOND };
-        assert_eq!(rota.answered(StreamId(1), ONE, 30 * SECOND), Some(renewed));
+        assert_eq!(rota.answered(StreamId(1), ONE, 30 * SECOND), Some((keeper(ONE), renewed)));
         assert_eq!(rota.wake_at(), Some(granted + 30 * SECOND), "by the ttl of the answer");
     }
 
@@ -312,7 +323,7 @@ mod tests {
         rota.orders(granted + 20 * SECOND);
         rota.orders(granted + 40 * SECOND);
         let renewed = Answer::Renewed { asked: granted + 20 * SECOND, ttl: 60 * SECOND };
-        assert_eq!(rota.answered(StreamId(1), ONE, 60 * SECOND), Some(renewed));
+        assert_eq!(rota.answered(StreamId(1), ONE, 60 * SECOND), Some((keeper(ONE), renewed)));
         let due = rota.orders(granted + 59 * SECOND);
         assert_eq!(due, [Order::Close(StreamId(1))], "the other stream still owes its answer");
     }
@@ -322,8 +333,8 @@ mod tests {
         let mut now = Instant::now();
         let (bad, good) = (LeaseId(1), [TWO, LeaseId(3), LeaseId(4)]);
         let mut rota = rota(&[bad, good[0], good[1], good[2]], now);
-        rota.change(bad, |lease| lease.ttl = 3600 * SECOND);
-        rota.change(bad, |lease| lease.next = Next::Ask(now));
+        rota.change(keeper(bad), |lease| lease.ttl = 3600 * SECOND);
+        rota.change(keeper(bad), |lease| lease.next = Next::Ask(now));
         let end = now + 600 * SECOND;
         let mut hung = Vec::new();
         while now < end {
@@ -334,7 +345,7 @@ mod tests {
                         rota.answered(stream, id, 60 * SECOND);
                     }
                     Order::Renew(..) | Order::Close(_) => {}
-                    Order::Lapsed(id) => panic!("{id} is lost"),
+                    Order::Lapsed(id) => panic!("{id:?} is lost"),
                 }
             }
             now = rota.wake_at().unwrap();
@@ -348,9 +359,20 @@ mod tests {
         let mut rota = rota(&[ONE, TWO], granted);
         let now = granted + 20 * SECOND;
         rota.orders(now);
-        assert_eq!(rota.ended(StreamId(1), now), [ONE, TWO]);
+        assert_eq!(rota.ended(StreamId(1), now), [ONE, TWO].map(keeper));
         assert_eq!(rota.orders(now), [Order::Renew(StreamId(2), TWO)]);
         assert_eq!(rota.orders(now + 5 * SECOND), [Order::Renew(StreamId(2), ONE)]);
+    }
+
+    #[test]
+    fn what_no_stream_could_do_waits_a_part_of_the_ttl() {
+        let granted = Instant::now();
+        let mut rota = rota(&[ONE, TWO], granted);
+        let now = granted + 20 * SECOND;
+        rota.orders(now);
+        let asked = rota.ended(StreamId(1), now);
+        rota.pause(&asked, now);
+        assert_eq!((rota.orders(now), rota.wake_at()), (vec![], Some(now + 5 * SECOND)));
     }
 
     #[test]
@@ -358,7 +380,7 @@ mod tests {
         let granted = Instant::now();
         let mut rota = rota(&[ONE], granted);
         rota.orders(granted + 20 * SECOND);
-        rota.forget(ONE);
+        rota.forget(keeper(ONE));
         assert_eq!(rota.orders(granted), [Order::Close(StreamId(1))]);
         assert_eq!(rota.wake_at(), None);
     }
@@ -367,28 +389,29 @@ mod tests {
     fn many_leases_are_spread_over_all_lanes() {
         let mut rota = Rota::default();
         let start = Start { asked: Instant::now(), ttl: 60 * SECOND, confirmed: true };
-        (1..=80).for_each(|id| rota.keep(LeaseId(id), start));
+        (1..=80).for_each(|id| rota.keep(keeper(LeaseId(id)), start));
         assert!(rota.lanes.iter().all(|lane| lane.leases == 80 / LANES));
     }
 
     #[derive(Clone, Debug)]
     enum Event {
         Pass(u64),
-        Keep(LeaseId, bool),
-        Forget(LeaseId),
+        Keep(KeeperId, bool),
+        Forget(KeeperId),
         /// An answer, that the lease is gone or lives, to what was asked or nobody asked.
         Answer(StreamId, LeaseId, bool),
         End(StreamId),
     }
 
     fn event() -> impl Strategy<Value = Event> {
-        let id = || (1..6_i64).prop_map(LeaseId);
+        let lease = || (1..6_i64).prop_map(LeaseId);
+        let id = || (lease(), 1..3_u64).prop_map(|(lease, number)| KeeperId { lease, number });
         let stream = || (1..30_u64).prop_map(StreamId);
         prop_oneof![
             4 => (0..4000_u64).prop_map(Event::Pass),
             1 => (id(), any::<bool>()).prop_map(|(id, confirmed)| Event::Keep(id, confirmed)),
             1 => id().prop_map(Event::Forget),
-            8 => (stream(), id(), any::<bool>()).prop_map(|(stream, id, lives)| Event::Answer(stream, id, lives)),
+            8 => (stream(), lease(), any::<bool>()).prop_map(|(stream, id, lives)| Event::Answer(stream, id, lives)),
             1 => stream().prop_map(Event::End),
         ]
     }
@@ -429,8 +452,10 @@ mod tests {
         match event {
             Event::Pass(millis) => *now += Duration::from_millis(millis),
             Event::Keep(id, confirmed) => {
-                server.granted(id, *now);
-                rota.keep(id, Start { asked: *now, ttl: ttl(id), confirmed });
+                // No number is used twice at the same time.
+                rota.forget(id);
+                server.granted(id.lease, *now);
+                rota.keep(id, Start { asked: *now, ttl: ttl(id.lease), confirmed });
             }
             Event::Forget(id) => rota.forget(id),
             Event::End(stream) => drop(rota.ended(stream, *now)),
@@ -451,7 +476,7 @@ mod tests {
                 server.asked(rota.orders(now), now);
                 prop_assert!(rota.wake_at().is_none_or(|at| at > now), "what is due does not wait");
                 for (id, lease) in &rota.leases {
-                    prop_assert!(lease.held_until() < server.lives[id]);
+                    prop_assert!(lease.held_until() < server.lives[&id.lease]);
                 }
             }
         }
