@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use etcd_ark::{Client, Compact, Compare, ErrorKind, KeyRange, Put, Txn, Watch, WatchStream};
+use futures_util::StreamExt;
 use tokio::time::{sleep, timeout};
 
 use crate::client_of;
@@ -188,4 +189,19 @@ async fn connections_reset_time_after_time_lose_and_repeat_nothing() {
     }
     resetting.abort();
     writing.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_watch_does_not_go_on_in_another_cluster() {
+    let (mut server, other) = (Server::start().await, Server::start().await);
+    let client = client_of(&server).await;
+    let mut watch = client.watch("k");
+    watch.started().await.unwrap();
+    brings(&mut watch, &client, 0..2).await;
+    client_of(&other).await.put("k", "of another history").await.unwrap();
+    client.set_endpoints([other.endpoint()]).unwrap();
+    server.kill();
+    let error = timeout(MOVED, watch.next()).await.expect("the watch moves in time").unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    assert!(watch.next().await.is_none());
 }
