@@ -26,7 +26,7 @@ impl Store {
                 value: vec![0; 100].into(),
                 ..Default::default()
             };
-            mvccpb::Event { r#type: (number % 2) as i32, kv: Some(kv), prev_kv: None }
+            mvccpb::Event { r#type: i32::from(number % 2 == 1), kv: Some(kv), prev_kv: None }
         };
         self.revisions.push((0..events).map(event).collect());
     }
@@ -54,10 +54,8 @@ impl ServerStream {
     }
 
     pub(super) fn say(&mut self, store: &Store, id: i64, response: WatchResponse) {
-        let header = response
-            .header
-            .clone()
-            .unwrap_or(ResponseHeader { revision: store.newest(), ..Default::default() });
+        let header =
+            response.header.unwrap_or(ResponseHeader { revision: store.newest(), ..Default::default() });
         self.under_way.push_back(WatchResponse { header: Some(header), watch_id: id, ..response });
     }
 
