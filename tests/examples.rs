@@ -5,23 +5,30 @@
 #[path = "support/mod.rs"]
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use support::Server;
-use tokio::process::Command;
-use tokio::time::timeout;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::{sleep, timeout};
 
 /// Far more than any of them takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What the example prints. Cargo builds examples along with tests, beside their folder.
-async fn printed(example: &str, server: &Server) -> String {
+/// Cargo builds examples along with tests, beside their folder.
+fn program(example: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).unwrap();
     let program = profile.join("examples").join(example);
     assert!(program.exists(), "{} is missing: cargo build --examples", program.display());
-    let run = Command::new(program).arg(server.endpoint()).kill_on_drop(true).output();
+    program
+}
+
+/// What the example prints.
+async fn printed(example: &str, server: &Server) -> String {
+    let run = Command::new(program(example)).arg(server.endpoint()).kill_on_drop(true).output();
     let output = timeout(PATIENCE, run).await.expect("the example ends").unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -62,4 +69,50 @@ async fn admin() {
     for line in wanted {
         assert!(output.contains(line), "{line:?} is missing from:\n{output}");
     }
+}
+
+/// Starts the example that watches, and has its first lines read.
+fn watching(server: &Server, file: &Path) -> (Child, Lines<BufReader<ChildStdout>>) {
+    let mut command = Command::new(program("watch_resume"));
+    command.arg("app/").arg(file).arg(server.endpoint()).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    (child, lines)
+}
+
+async fn line(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
+    timeout(PATIENCE, lines.next_line()).await.expect("a line in time").unwrap().expect("the example goes on")
+}
+
+/// Waits until the file holds the revision.
+async fn stored(file: &Path, revision: &str) {
+    let stored = async {
+        while std::fs::read_to_string(file).unwrap_or_default().trim() != revision {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, stored).await.unwrap_or_else(|_| panic!("{revision} is not stored"));
+}
+
+#[tokio::test]
+async fn watch_resume() {
+    let server = Server::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("revision");
+    let (mut first, mut lines) = watching(&server, &file);
+    stored(&file, "2").await;
+    server.etcdctl(&["put", "app/a", "1"]).await;
+    assert_eq!(line(&mut lines).await, "2 put app/a 1");
+    stored(&file, "3").await;
+    first.kill().await.unwrap();
+
+    server.etcdctl(&["put", "app/a", "2"]).await;
+    server.etcdctl(&["put", "other", "3"]).await;
+    server.etcdctl(&["del", "app/a"]).await;
+    let (_second, mut lines) = watching(&server, &file);
+    assert_eq!(line(&mut lines).await, "3 put app/a 2");
+    assert_eq!(line(&mut lines).await, "5 delete app/a");
+    server.etcdctl(&["put", "app/b", "\n"]).await;
+    assert_eq!(line(&mut lines).await, r"6 put app/b \n");
+    stored(&file, "7").await;
 }

@@ -12,5 +12,5 @@ pub(crate) async fn sum(server: &Server, name: &str, label: &str) -> u64 {
     let mut page = String::new();
     web.read_to_string(&mut page).await.unwrap();
     let samples = page.lines().filter(|line| line.starts_with(name) && line.contains(label));
-    samples.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() as u64).sum()
+    samples.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use etcd_ark::{Client, Compact, Compare, ErrorKind, KeyRange, Put, Txn, Watch, WatchStream};
+use futures_util::StreamExt;
 use tokio::time::{sleep, timeout};
 
 use crate::client_of;
@@ -56,15 +57,15 @@ async fn a_watch_leaves_members_that_are_killed_or_paused() {
     let (client, writer) = (patient(cluster.endpoints()).await, patient(cluster.endpoints()).await);
     let mut watch = client.watch("k");
     watch.started().await.unwrap();
-    for member in 0..3 {
+    for (member, first) in [(0, 0), (1, 20), (2, 40)] {
         cluster.member_mut(member).kill();
-        brings(&mut watch, &writer, member as u32 * 20..member as u32 * 20 + 10).await;
+        brings(&mut watch, &writer, first..first + 10).await;
         cluster.member_mut(member).restart().await;
         cluster.leader().await;
     }
-    for member in 0..3 {
+    for (member, first) in [(0, 100), (1, 120), (2, 140)] {
         cluster.member(member).pause();
-        brings(&mut watch, &writer, 100 + member as u32 * 20..110 + member as u32 * 20).await;
+        brings(&mut watch, &writer, first..first + 10).await;
         cluster.member(member).resume();
         cluster.leader().await;
     }
@@ -78,16 +79,15 @@ async fn a_watch_leaves_members_without_their_peers_and_connections_that_say_not
     let writer = patient(cluster.endpoints()).await;
     let mut watch = client.watch("k");
     watch.started().await.unwrap();
-    for member in 0..3 {
+    for (member, first) in [(0, 0), (1, 20), (2, 40)] {
         cluster.cut_off(member).await;
-        brings(&mut watch, &writer, member as u32 * 20..member as u32 * 20 + 5).await;
+        brings(&mut watch, &writer, first..first + 5).await;
         cluster.heal();
         cluster.leader().await;
     }
-    for fault in [Fault::BlackHole, Fault::HalfOpen] {
-        for (member, proxy) in proxies.iter().enumerate() {
+    for (fault, first) in [(Fault::BlackHole, 100), (Fault::HalfOpen, 200)] {
+        for (proxy, first) in proxies.iter().zip([first, first + 20, first + 40]) {
             proxy.set(fault);
-            let first = 100 + member as u32 * 20 + if fault == Fault::BlackHole { 0 } else { 100 };
             brings(&mut watch, &writer, first..first + 5).await;
             proxy.set(Fault::None);
         }
@@ -188,4 +188,19 @@ async fn connections_reset_time_after_time_lose_and_repeat_nothing() {
     }
     resetting.abort();
     writing.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_watch_does_not_go_on_in_another_cluster() {
+    let (mut server, other) = (Server::start().await, Server::start().await);
+    let client = client_of(&server).await;
+    let mut watch = client.watch("k");
+    watch.started().await.unwrap();
+    brings(&mut watch, &client, 0..2).await;
+    client_of(&other).await.put("k", "of another history").await.unwrap();
+    client.set_endpoints([other.endpoint()]).unwrap();
+    server.kill();
+    let error = timeout(MOVED, watch.next()).await.expect("the watch moves in time").unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    assert!(watch.next().await.is_none());
 }

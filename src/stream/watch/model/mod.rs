@@ -1,24 +1,20 @@
 //! A model of a cluster that does everything that servers may do, and some that they should not, against the
 //! pure part of watches: no consumer may see a gap, a part of a revision, or one twice.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+mod consumer;
+mod server;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use self::consumer::Consumer;
+use self::server::{ServerStream, Store};
 use super::outlet::Limits;
-use super::request::Wish;
 use super::session::{Reaction, Session};
-use super::subscription::Subscription;
-use super::{Watch, WatchUpdate};
-use crate::error::ErrorKind;
 use crate::pb::etcdserverpb::watch_request::RequestUnion;
 use crate::pb::etcdserverpb::{ResponseHeader, WatchRequest, WatchResponse};
-use crate::pb::mvccpb;
-use crate::types::{Namespace, Revision};
 
+const WATCHES: usize = 3;
 const LIMITS: Limits = Limits { revisions: 3, bytes: 2000 };
 /// Watches begin here or a little later.
 const FIRST: i64 = 2;
@@ -103,175 +99,6 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Break),
     ]
 }
-
-/// The cluster's history. Revision 1 is empty.
-#[derive(Default)]
-struct Store {
-    revisions: Vec<Vec<mvccpb::Event>>,
-    compacted: i64,
-}
-
-impl Store {
-    fn newest(&self) -> i64 {
-        1 + i64::try_from(self.revisions.len()).unwrap()
-    }
-
-    fn write(&mut self, events: usize) {
-        let revision = self.newest() + 1;
-        let event = |number| {
-            let key = format!("k{number}").into();
-            let kv = mvccpb::KeyValue {
-                key,
-                mod_revision: revision,
-                value: vec![0; 100].into(),
-                ..Default::default()
-            };
-            mvccpb::Event { r#type: (number % 2) as i32, kv: Some(kv), prev_kv: None }
-        };
-        self.revisions.push((0..events).map(event).collect());
-    }
-
-    fn events(&self, revision: i64) -> &[mvccpb::Event] {
-        usize::try_from(revision - 2)
-            .ok()
-            .and_then(|index| self.revisions.get(index))
-            .map_or(&[], Vec::as_slice)
-    }
-}
-
-/// The servers' end of a stream.
-#[derive(Default)]
-struct ServerStream {
-    /// Each watch's next revision, by its id.
-    watches: BTreeMap<i64, i64>,
-    under_way: VecDeque<WatchResponse>,
-}
-
-impl ServerStream {
-    fn nth(&self, watch: usize) -> Option<i64> {
-        let count = self.watches.len();
-        (count > 0).then(|| *self.watches.keys().nth(watch % count).unwrap())
-    }
-
-    fn say(&mut self, store: &Store, id: i64, response: WatchResponse) {
-        let header = response
-            .header
-            .clone()
-            .unwrap_or(ResponseHeader { revision: store.newest(), ..Default::default() });
-        self.under_way.push_back(WatchResponse { header: Some(header), watch_id: id, ..response });
-    }
-
-    fn take(&mut self, store: &Store, request: WatchRequest, refusal: Option<(i64, &str)>) {
-        match request.request_union.unwrap() {
-            RequestUnion::CreateRequest(create) => {
-                assert!(
-                    create.watch_id > 0
-                        && create.start_revision > 0
-                        && create.fragment
-                        && create.progress_notify
-                );
-                assert!(!self.watches.contains_key(&create.watch_id));
-                let created = WatchResponse { created: true, ..Default::default() };
-                match refusal {
-                    Some((id, reason)) => {
-                        let cancel_reason = reason.to_owned();
-                        self.say(store, id, WatchResponse { canceled: true, cancel_reason, ..created });
-                    }
-                    None => {
-                        self.say(store, create.watch_id, created);
-                        self.watches.insert(create.watch_id, create.start_revision);
-                    }
-                }
-            }
-            RequestUnion::CancelRequest(cancel) => {
-                // An unknown id gets no answer.
-                if self.watches.remove(&cancel.watch_id).is_some() {
-                    let canceled = WatchResponse { canceled: true, ..Default::default() };
-                    self.say(store, cancel.watch_id, canceled);
-                }
-            }
-            RequestUnion::ProgressRequest(_) => panic!("its answer may overtake events"),
-        }
-    }
-
-    /// Some revisions from where the watch is on, or the news that they are gone.
-    fn serve(&mut self, store: &Store, id: i64, revisions: usize, fragment: usize) {
-        let next = self.watches[&id];
-        if next < store.compacted {
-            self.watches.remove(&id);
-            let header = Some(ResponseHeader::default());
-            let compact_revision = store.compacted;
-            return self.say(
-                store,
-                id,
-                WatchResponse { header, canceled: true, compact_revision, ..Default::default() },
-            );
-        }
-        let with_events = (next..=store.newest()).filter(|&revision| !store.events(revision).is_empty());
-        let sent: Vec<_> = with_events.take(revisions).collect();
-        let Some(last) = sent.last() else { return };
-        let events: Vec<_> = sent.iter().flat_map(|&revision| store.events(revision)).cloned().collect();
-        let parts: Vec<_> = events.chunks(if fragment == 0 { events.len() } else { fragment }).collect();
-        for (number, part) in parts.iter().enumerate() {
-            let fragment = number + 1 < parts.len();
-            self.say(store, id, WatchResponse { events: part.to_vec(), fragment, ..Default::default() });
-        }
-        self.watches.insert(id, last + 1);
-    }
-}
-
-/// What a consumer has seen, and may see next.
-struct Consumer {
-    watch: Arc<Subscription>,
-    next: i64,
-    denied: bool,
-    over: bool,
-}
-
-impl Consumer {
-    fn new(number: usize) -> Self {
-        let next = FIRST + i64::try_from(number).unwrap();
-        // The range only tells whose request it is: all get the same events.
-        let wish = Wish::new(Watch::new(number.to_string()), Namespace::default());
-        let watch = Arc::new(Subscription::new(wish, LIMITS));
-        watch.outlet.begin(Revision(next), None);
-        Self { watch, next, denied: false, over: false }
-    }
-
-    /// Takes an update. `None` if there is none; otherwise whether there was room made for more.
-    fn take(&mut self, store: &Store) -> Option<bool> {
-        let mut cx = Context::from_waker(Waker::noop());
-        let Poll::Ready(Some(taken)) = self.watch.outlet.poll_take(&mut cx) else { return None };
-        let gap = |to| (self.next..to).find(|&revision| !store.events(revision).is_empty());
-        match taken.update {
-            Ok(WatchUpdate::Events(changes)) => {
-                let revision = changes.revision.0;
-                assert!(revision >= self.next, "{revision} after {}", self.next - 1);
-                assert_eq!(gap(revision), None, "missed before {revision}");
-                let expected =
-                    store.events(revision).iter().map(|event| event.kv.as_ref().unwrap().key.clone());
-                assert!(changes.events.iter().map(|event| event.key().clone()).eq(expected), "{changes:?}");
-                self.next = revision + 1;
-            }
-            Ok(WatchUpdate::Progress(revision)) => {
-                assert_eq!(gap(revision.0 + 1), None, "missed before progress to {revision}");
-                self.next = self.next.max(revision.0 + 1);
-            }
-            Err(error) => {
-                let lost = error.compacted_at().is_some_and(|at| at.0 > self.next);
-                let denied = self.denied && error.kind() == ErrorKind::PermissionDenied;
-                assert!(lost || denied, "{error}, but {} is next", self.next);
-                self.over = true;
-            }
-        }
-        if !self.over {
-            assert_eq!(self.watch.outlet.taken(), Some(Revision(self.next)));
-        }
-        Some(taken.drained)
-    }
-}
-
-const WATCHES: usize = 3;
 
 struct World {
     store: Store,
