@@ -151,9 +151,10 @@ impl LeaseKeeper {
         let (id, tenure) = (kept.id.lease, Arc::clone(&kept.tenure));
         drop(kept);
         match client.send(RevokeLease::new(id)).await {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => Ok(tenure.gone()),
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => tenure.gone(),
         }
+        Ok(())
     }
 }
 
