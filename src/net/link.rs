@@ -180,7 +180,6 @@ async fn live(
             outcome.err().map_or_else(|| "closed by the peer".to_owned(), |error| chain(&error))
         }
         () = until_deaf(pings, &activity) => format!("no answer to a ping within {KEEPALIVE_TIMEOUT:?}"),
-        never = activity.beat() => match never {},
     }
 }
 
