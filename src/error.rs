@@ -79,6 +79,8 @@ pub(crate) struct CallContext {
     pub(crate) endpoint: Option<String>,
     pub(crate) attempts: u32,
     pub(crate) elapsed: Duration,
+    /// How other attempts failed, where it differs from the last.
+    pub(crate) earlier: Option<String>,
 }
 
 impl Error {
@@ -175,6 +177,13 @@ impl Error {
         Some(self.0.call.as_ref()?.rpc)
     }
 
+    /// How the attempts before the last one failed, and where: the last few ways, each once. `None` if they
+    /// all failed as the last one did.
+    #[must_use]
+    pub fn earlier_failures(&self) -> Option<&str> {
+        self.0.call.as_ref()?.earlier.as_deref()
+    }
+
     /// How often the call was attempted; 0 if it never got that far.
     #[must_use]
     pub fn attempts(&self) -> u32 {
@@ -205,7 +214,8 @@ impl fmt::Display for CallContext {
             write!(f, " at {endpoint}")?;
         }
         let plural = if self.attempts == 1 { "" } else { "s" };
-        write!(f, ", {} attempt{plural}, {:.1?}", self.attempts, self.elapsed)
+        write!(f, ", {} attempt{plural}, {:.1?}", self.attempts, self.elapsed)?;
+        self.earlier.as_ref().map_or(Ok(()), |earlier| write!(f, "; before: {earlier}"))
     }
 }
 

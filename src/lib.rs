@@ -79,7 +79,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use net::Discovery;
 #[cfg(feature = "tls")]
 pub use net::TlsConfig;
-pub use net::{Credentials, Endpoint};
+pub use net::{Credentials, Endpoint, EndpointHealth};
 #[cfg(feature = "backup")]
 pub use store::PendingFile;
 pub use stream::{

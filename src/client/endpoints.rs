@@ -5,7 +5,7 @@ use tokio::time::sleep;
 
 use super::{Client, ListMembers, MemberInfo};
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::{Endpoint, Transport};
+use crate::net::{Endpoint, EndpointHealth, Transport};
 
 impl Client {
     /// The endpoints that requests are spread over.
@@ -13,6 +13,13 @@ impl Client {
     pub fn endpoints(&self) -> Vec<Endpoint> {
         let roster = self.transport.roster();
         roster.connections().iter().map(|connection| connection.endpoint().clone()).collect()
+    }
+
+    /// What the client has seen of the members at its endpoints. Asks nobody: see
+    /// [`Member::status`](crate::Member::status) for that.
+    #[must_use]
+    pub fn health(&self) -> Vec<EndpointHealth> {
+        self.transport.roster().health()
     }
 
     /// Spreads requests over these members from now on. Connections to those that stay are kept; calls

@@ -1,6 +1,6 @@
 use std::time::Instant;
 
-use super::connection::Connection;
+use super::causes::Causes;
 use super::failure::Failure;
 use super::retry::Trial;
 use super::rpc::Rpc;
@@ -14,13 +14,18 @@ pub(crate) struct GaveUp {
     endpoint: Option<String>,
     attempts: u32,
     may_have_applied: bool,
+    /// How earlier attempts failed.
+    earlier: Causes,
 }
 
 impl GaveUp {
-    pub(super) fn after(trial: &Trial, failure: Failure, connection: &Connection) -> Self {
+    /// `failure` is the last attempt's, at `endpoint`; `earlier` are those before it.
+    pub(super) fn after(trial: &Trial, endpoint: String, failure: Failure, mut earlier: Causes) -> Self {
+        earlier.take(&endpoint, &failure);
         Self {
             failure,
-            endpoint: Some(connection.endpoint().to_string()),
+            earlier,
+            endpoint: Some(endpoint),
             attempts: trial.attempts(),
             may_have_applied: trial.may_have_applied(),
         }
@@ -28,12 +33,12 @@ impl GaveUp {
 
     /// A failure of one attempt at something that changes nothing.
     pub(super) fn at(endpoint: impl Into<String>, failure: Failure) -> Self {
-        Self { failure, endpoint: Some(endpoint.into()), attempts: 1, may_have_applied: false }
+        Self { endpoint: Some(endpoint.into()), attempts: 1, ..Self::before_any(failure) }
     }
 
     /// A failure that no attempt of the call itself had a part in.
     pub(super) fn before_any(failure: Failure) -> Self {
-        Self { failure, endpoint: None, attempts: 0, may_have_applied: false }
+        Self { failure, endpoint: None, attempts: 0, may_have_applied: false, earlier: Causes::default() }
     }
 
     pub(super) fn says(&self, text: &str) -> bool {
@@ -59,6 +64,7 @@ impl GaveUp {
             endpoint: self.endpoint,
             attempts: self.attempts,
             elapsed: began.elapsed(),
+            earlier: (!self.earlier.is_empty()).then(|| self.earlier.to_string()),
         };
         let kind = self.failure.kind();
         Error::new(kind, explain(kind, &self.failure)).with_call(call).maybe_applied(self.may_have_applied)

@@ -180,7 +180,6 @@ async fn live(
             outcome.err().map_or_else(|| "closed by the peer".to_owned(), |error| chain(&error))
         }
         () = until_deaf(pings, &activity) => format!("no answer to a ping within {KEEPALIVE_TIMEOUT:?}"),
-        never = activity.beat() => match never {},
     }
 }
 
@@ -208,5 +207,107 @@ async fn until_deaf(pings: Option<PingPong>, activity: &Activity) {
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Link({})", self.0.origin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+    use tokio::time::{Instant, advance};
+
+    use super::*;
+
+    const PREFACE_BYTES: usize = 24;
+    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const PING: u8 = 6;
+
+    /// The other end of a connection, which answers nothing of itself.
+    struct Peer(DuplexStream);
+
+    impl Peer {
+        async fn connected() -> (Link, Self) {
+            let (ours, theirs) = tokio::io::duplex(1 << 20);
+            let origin = Uri::from_static("http://peer/");
+            let link = Link::open(Socket::new(ours), origin, Windows::SHARED).await.unwrap();
+            let mut peer = Self(theirs);
+            peer.0.read_exact(&mut [0; PREFACE_BYTES]).await.unwrap();
+            peer.0.write_all(&SETTINGS).await.unwrap();
+            (link, peer)
+        }
+
+        /// The next ping's payload; `None` once the connection is closed.
+        async fn ping(&mut self) -> Option<[u8; 8]> {
+            loop {
+                let mut head = [0; 9];
+                self.0.read_exact(&mut head).await.ok()?;
+                let length = usize::from(head[1]) << 8 | usize::from(head[2]);
+                let mut body = vec![0; length];
+                self.0.read_exact(&mut body).await.ok()?;
+                if head[3] == PING {
+                    return body.try_into().ok();
+                }
+            }
+        }
+
+        async fn pong(&mut self, payload: [u8; 8]) {
+            self.0.write_all(&[0, 0, 8, PING, 1, 0, 0, 0, 0]).await.unwrap();
+            self.0.write_all(&payload).await.unwrap();
+        }
+    }
+
+    /// Somebody waits for the peer as long as this is not dropped.
+    async fn wait_for_ever(link: Link) {
+        link.hear(std::future::pending::<()>()).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pings_go_out_while_somebody_waits_and_never_else() {
+        let (link, mut peer) = Peer::connected().await;
+        let idle = timeout(Duration::from_secs(3600), peer.ping()).await;
+        assert!(idle.is_err(), "a ping on an idle connection");
+        let waiting = tokio::spawn(wait_for_ever(link.clone()));
+        let mut last = Instant::now();
+        for _ in 0..5 {
+            let ping = peer.ping().await.unwrap();
+            assert!(last.elapsed() <= KEEPALIVE_INTERVAL, "{:?}", last.elapsed());
+            last = Instant::now();
+            peer.pong(ping).await;
+        }
+        waiting.abort();
+        let idle = timeout(Duration::from_secs(3600), peer.ping()).await;
+        assert!(idle.is_err() && !link.is_closed(), "a ping after the wait");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_answers_no_ping_is_lost() {
+        let (link, mut peer) = Peer::connected().await;
+        let began = Instant::now();
+        tokio::spawn(wait_for_ever(link.clone()));
+        while peer.ping().await.is_some() {}
+        assert!(began.elapsed() <= KEEPALIVE_INTERVAL + KEEPALIVE_TIMEOUT, "{:?}", began.elapsed());
+        assert!(link.is_closed());
+        let error = link.start(Request::new(())).await.err().unwrap().to_string();
+        assert!(error.contains("no answer to a ping"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_answer_behind_much_data_is_no_loss() {
+        let (link, mut peer) = Peer::connected().await;
+        tokio::spawn(wait_for_ever(link.clone()));
+        let ping = peer.ping().await.unwrap();
+        for _ in 0..5 {
+            advance(KEEPALIVE_TIMEOUT - Duration::from_millis(100)).await;
+            link.hear(std::future::ready(())).await;
+        }
+        assert!(!link.is_closed());
+        peer.pong(ping).await;
+        assert!(peer.ping().await.is_some(), "the next ping");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_nobody_can_use_any_more_is_closed() {
+        let (link, mut peer) = Peer::connected().await;
+        drop(link);
+        assert_eq!(peer.ping().await, None);
     }
 }

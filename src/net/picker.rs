@@ -1,5 +1,9 @@
 //! Which member gets the next request. Pure: what is known of the members goes in, a choice comes out.
 
+use std::time::{Duration, Instant};
+
+use super::distance::Distance;
+
 /// What is known of each member, by its number.
 #[derive(Debug)]
 pub(crate) struct Picker {
@@ -11,6 +15,7 @@ pub(crate) struct Picker {
 struct Health {
     ejected: bool,
     in_flight: usize,
+    distance: Distance,
 }
 
 impl Picker {
@@ -20,26 +25,44 @@ impl Picker {
     }
 
     /// Among the members that are not in `tried`, one that is not ejected if there is one, and among
-    /// those one with the fewest requests in flight; in turn where that leaves a choice. The
-    /// request counts as in flight until [`Picker::done`]. `None` when all were tried.
-    pub(crate) fn pick(&mut self, tried: &[usize]) -> Option<usize> {
+    /// those one with the fewest requests in flight, where each counts the more the farther the member is;
+    /// in turn where that leaves a choice. The request counts as in flight until [`Picker::done`]. `None`
+    /// when all were tried.
+    pub(crate) fn pick(&mut self, tried: &[usize], now: Instant) -> Option<usize> {
         let count = self.members.len();
+        let nearest = self.nearest(now);
         let in_turn = (0..count).map(|step| (self.next + step) % count);
         let untried = in_turn.filter(|member| !tried.contains(member));
         // The first of the smallest: the one whose turn it is.
         let picked = untried.min_by_key(|&member| {
             let health = &self.members[member];
-            (health.ejected, health.in_flight)
+            (health.ejected, (health.in_flight as u128 + 1) * health.distance.times(nearest, now))
         })?;
         self.members[picked].in_flight += 1;
         self.next = (picked + 1) % count;
         Some(picked)
     }
 
-    /// The request is over, however it went.
-    pub(crate) fn done(&mut self, member: usize) {
-        let in_flight = &mut self.members[member].in_flight;
-        *in_flight = in_flight.saturating_sub(1);
+    fn nearest(&self, now: Instant) -> Duration {
+        let serving = self.members.iter().filter(|health| !health.ejected);
+        serving.filter_map(|health| health.distance.now(now)).min().unwrap_or_default()
+    }
+
+    /// The request is over; `took` is how long its answer took, if there was one.
+    pub(crate) fn done(&mut self, member: usize, took: Option<Duration>, now: Instant) {
+        let health = &mut self.members[member];
+        health.in_flight = health.in_flight.saturating_sub(1);
+        if let Some(took) = took {
+            health.distance.note(took, now);
+        }
+    }
+
+    pub(crate) fn in_flight(&self, member: usize) -> usize {
+        self.members[member].in_flight
+    }
+
+    pub(crate) fn distance(&self, member: usize, now: Instant) -> Option<Duration> {
+        self.members[member].distance.now(now)
     }
 
     /// The member can't serve for now. Whether that is news: whoever brings it sees to it that the
@@ -69,13 +92,17 @@ mod tests {
 
     use super::*;
 
+    fn now() -> Instant {
+        Instant::now()
+    }
+
     #[test]
     fn idle_members_take_turns() {
         let mut picker = Picker::new(3, 0);
         let picks: Vec<_> = (0..6)
             .map(|_| {
-                let member = picker.pick(&[]).unwrap();
-                picker.done(member);
+                let member = picker.pick(&[], now()).unwrap();
+                picker.done(member, None, now());
                 member
             })
             .collect();
@@ -85,17 +112,17 @@ mod tests {
     #[test]
     fn a_busy_member_waits_until_the_others_are_as_busy() {
         let mut picker = Picker::new(2, 0);
-        assert_eq!(picker.pick(&[]), Some(0));
-        assert_eq!(picker.pick(&[]), Some(1));
-        picker.done(1);
-        assert_eq!(picker.pick(&[]), Some(1), "0 still has one in flight");
+        assert_eq!(picker.pick(&[], now()), Some(0));
+        assert_eq!(picker.pick(&[], now()), Some(1));
+        picker.done(1, None, now());
+        assert_eq!(picker.pick(&[], now()), Some(1), "0 still has one in flight");
     }
 
     #[test]
     fn a_retry_goes_elsewhere_and_ends_when_all_were_tried() {
         let mut picker = Picker::new(2, 0);
-        assert_eq!(picker.pick(&[0]), Some(1));
-        assert_eq!(picker.pick(&[0, 1]), None);
+        assert_eq!(picker.pick(&[0], now()), Some(1));
+        assert_eq!(picker.pick(&[0, 1], now()), None);
     }
 
     #[test]
@@ -105,6 +132,23 @@ mod tests {
         assert!(!picker.any_serves());
         picker.readmit(0);
         assert!(picker.any_serves() && picker.eject(0));
+    }
+
+    #[test]
+    fn a_far_member_is_asked_when_near_ones_are_busy_and_again_after_a_while() {
+        let mut picker = Picker::new(2, 0);
+        let now = now();
+        for (member, millis) in [(0, 100), (1, 1)] {
+            assert_eq!(picker.pick(&[], now), Some(member));
+            picker.done(member, Some(Duration::from_millis(millis)), now);
+        }
+        let picks: Vec<_> = (0..20).filter_map(|_| picker.pick(&[], now)).collect();
+        assert_eq!(picks, [[1; 19].as_slice(), &[0]].concat());
+        (0..19).for_each(|_| picker.done(1, None, now));
+        picker.done(0, None, now);
+        let later = now + Duration::from_secs(20);
+        let picks: Vec<_> = (0..2).filter_map(|_| picker.pick(&[], later)).collect();
+        assert!(picks.contains(&0) && picks.contains(&1), "{picks:?}");
     }
 
     #[derive(Clone, Debug)]
@@ -135,7 +179,7 @@ mod tests {
             let mut ejected = vec![false; members];
             for step in steps {
                 match step {
-                    Step::Done(member) => picker.done(member),
+                    Step::Done(member) => picker.done(member, None, now()),
                     Step::Eject(member) => {
                         picker.eject(member);
                         ejected[member] = true;
@@ -146,7 +190,7 @@ mod tests {
                     }
                     Step::Pick(tried) => {
                         let untried: Vec<_> = (0..members).filter(|member| !tried.contains(member)).collect();
-                        let picked = picker.pick(&tried);
+                        let picked = picker.pick(&tried, now());
                         prop_assert_eq!(picked.is_some(), !untried.is_empty());
                         if let Some(picked) = picked {
                             prop_assert!(untried.contains(&picked));
@@ -164,7 +208,7 @@ mod tests {
             let mut picker = Picker::new(members, 0);
             picker.eject(member);
             picker.readmit(member);
-            let picks: Vec<_> = (0..members).filter_map(|_| picker.pick(&[])).collect();
+            let picks: Vec<_> = (0..members).filter_map(|_| picker.pick(&[], now())).collect();
             prop_assert!(picks.contains(&member));
         }
     }

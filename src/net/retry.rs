@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::budget::Budget;
 use super::failure::Failure;
 use super::status::Remedy;
 
@@ -19,6 +20,8 @@ pub(crate) enum RetryClass {
 /// The pause after the first round over all members; doubled by each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// From this round on the pause is the longest.
+const SLOWEST_ROUND: u32 = 6;
 
 /// What comes after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,13 +72,15 @@ impl Trial {
         self.tried.push(member);
     }
 
-    /// Whether an attempt may be given up in favour of another member, in this round or the next.
+    /// Whether an attempt may be given up in favour of another: at another member, or over a new
+    /// connection.
     pub(crate) fn may_leave(&self) -> bool {
-        self.class != RetryClass::Once && self.members > 1
+        self.class != RetryClass::Once
     }
 
-    /// What follows the failure of the attempt that was begun last. `jitter` is uniform in 0..1.
-    pub(crate) fn failed(&mut self, failure: &Failure, now: Instant, jitter: f64) -> Next {
+    /// What follows the failure of the attempt that was begun last. A retry that the budget does not
+    /// allow is made all the same, after the longest pause. `jitter` is uniform in 0..1.
+    pub(super) fn failed(&mut self, failure: &Failure, budget: &Budget, now: Instant, jitter: f64) -> Next {
         self.ambiguous |= self.class != RetryClass::Read && failure.may_have_applied();
         let next = match failure.remedy() {
             Remedy::TryElsewhere => self.elsewhere(jitter),
@@ -83,6 +88,7 @@ impl Trial {
             Remedy::Ambiguous if self.class != RetryClass::Once => self.elsewhere(jitter),
             Remedy::Ambiguous | Remedy::Futile | Remedy::Reauthenticate | Remedy::Final => Next::GiveUp,
         };
+        let next = if next == Next::GiveUp || budget.pay() { next } else { self.longest_pause(jitter) };
         let pause = if let Next::After(pause) = next { pause } else { Duration::ZERO };
         if now + pause >= self.deadline { Next::GiveUp } else { next }
     }
@@ -91,10 +97,15 @@ impl Trial {
         if self.tried.len() < self.members { Next::Elsewhere } else { self.pause(jitter) }
     }
 
+    fn longest_pause(&mut self, jitter: f64) -> Next {
+        self.rounds = self.rounds.max(SLOWEST_ROUND);
+        self.pause(jitter)
+    }
+
     /// Ends the round: afterwards every member may be tried again.
     fn pause(&mut self, jitter: f64) -> Next {
         self.tried.clear();
-        let full = FIRST_PAUSE.saturating_mul(1 << self.rounds.min(16)).min(LONGEST_PAUSE);
+        let full = FIRST_PAUSE.saturating_mul(1 << self.rounds.min(SLOWEST_ROUND)).min(LONGEST_PAUSE);
         self.rounds += 1;
         Next::After(full.mul_f64(0.5 + jitter / 2.0))
     }
@@ -113,7 +124,7 @@ mod tests {
         let now = Instant::now();
         let mut trial = Trial::new(class, members, now + Duration::from_secs(5));
         trial.begin(0);
-        (trial.failed(failure, now, 1.0), trial)
+        (trial.failed(failure, &Budget::full(), now, 1.0), trial)
     }
 
     #[test]
@@ -160,7 +171,7 @@ mod tests {
         let dead = Failure::Dial("refused".into());
         let mut fail_at = |now| {
             trial.begin(0);
-            trial.failed(&dead, now, 1.0)
+            trial.failed(&dead, &Budget::full(), now, 1.0)
         };
         let pauses: Vec<_> = (0..8).map(|_| fail_at(now)).collect();
         assert_eq!(pauses[1], Next::After(FIRST_PAUSE * 2));
@@ -169,14 +180,20 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_be_repeated_leaves_a_member_and_only_for_another() {
-        let deadline = Instant::now() + Duration::from_secs(4);
-        let leaves = |class, members| {
-            let mut trial = Trial::new(class, members, deadline);
+    fn where_nothing_succeeds_retries_go_slow_but_go_on() {
+        let now = Instant::now();
+        let mut trial = Trial::new(RetryClass::Read, 3, now + Duration::from_secs(60));
+        let dead = Failure::Dial("refused".into());
+        for _ in 0..5 {
             trial.begin(0);
-            trial.may_leave()
-        };
-        assert!(leaves(RetryClass::Read, 2) && leaves(RetryClass::Idempotent, 2));
-        assert!(!leaves(RetryClass::Read, 1) && !leaves(RetryClass::Once, 2));
+            assert_eq!(trial.failed(&dead, &Budget::empty(), now, 1.0), Next::After(LONGEST_PAUSE));
+            assert_eq!(trial.tried(), [], "all may be tried again");
+        }
+    }
+
+    #[test]
+    fn only_what_may_be_repeated_leaves_a_member() {
+        let leaves = |class| Trial::new(class, 2, Instant::now()).may_leave();
+        assert!(leaves(RetryClass::Read) && leaves(RetryClass::Idempotent) && !leaves(RetryClass::Once));
     }
 }

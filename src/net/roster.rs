@@ -1,6 +1,6 @@
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -67,10 +67,15 @@ impl Roster {
         &self.connections
     }
 
+    pub(super) fn picker(&self) -> MutexGuard<'_, Picker> {
+        lock(&self.picker)
+    }
+
     /// The picker's choice among the members that are not in `tried`.
     pub(super) fn seat(self: &Arc<Self>, tried: &[usize]) -> Seat<'_> {
-        let number = lock(&self.picker).pick(tried).unwrap_or_default();
-        Seat { number, connection: &self.connections[number], roster: Some(self) }
+        let began = Instant::now();
+        let number = self.picker().pick(tried, began).unwrap_or_default();
+        Seat { number, connection: &self.connections[number], roster: Some(self), began, answered: false }
     }
 
     /// Pauses, but not beyond the moment when a member can serve again.
@@ -81,7 +86,7 @@ impl Roster {
 
     /// Lets no further request go to the member until it is well again, if there are others.
     pub(super) fn eject(self: &Arc<Self>, member: usize) {
-        if lock(&self.picker).eject(member) {
+        if self.picker().eject(member) {
             self.ejected.notify_waiters();
             tokio::spawn(readmit_when_well(Arc::downgrade(self), member));
         }
@@ -91,7 +96,7 @@ impl Roster {
     pub(super) async fn until_ejected(&self, member: usize) {
         loop {
             let ejected = self.ejected.notified();
-            if lock(&self.picker).is_ejected(member) {
+            if self.picker().is_ejected(member) {
                 return;
             }
             ejected.await;
@@ -102,7 +107,7 @@ impl Roster {
     pub(super) async fn until_any_serves(&self) {
         loop {
             let readmitted = self.readmitted.notified();
-            if lock(&self.picker).any_serves() {
+            if self.picker().any_serves() {
                 return;
             }
             readmitted.await;
@@ -110,7 +115,7 @@ impl Roster {
     }
 
     fn readmit(&self, member: usize) {
-        lock(&self.picker).readmit(member);
+        self.picker().readmit(member);
         self.readmitted.notify_waiters();
     }
 }
@@ -135,12 +140,14 @@ pub(super) struct Seat<'a> {
     connection: &'a Connection,
     /// `None` for a call that could go nowhere else.
     roster: Option<&'a Arc<Roster>>,
+    began: Instant,
+    answered: bool,
 }
 
 impl<'a> Seat<'a> {
     /// For a call that is for this member alone.
     pub(super) fn reserved(connection: &'a Connection) -> Self {
-        Self { number: 0, connection, roster: None }
+        Self { number: 0, connection, roster: None, began: Instant::now(), answered: false }
     }
 
     pub(super) fn number(&self) -> usize {
@@ -151,6 +158,11 @@ impl<'a> Seat<'a> {
         self.connection
     }
 
+    /// The attempt went well.
+    pub(super) fn answered(&mut self) {
+        self.answered = true;
+    }
+
     /// As [`Roster::eject`].
     pub(super) fn eject(&self) {
         if let Some(roster) = self.roster {
@@ -158,10 +170,10 @@ impl<'a> Seat<'a> {
         }
     }
 
-    /// Ends when the member, silent for a while, can't say that it is well; never if there is no
-    /// other.
+    /// Ends when the member, silent for a while, can't say that it is well; never for a call that is for
+    /// this member alone.
     pub(super) async fn until_unwell(&self) {
-        if self.roster.is_none_or(|roster| roster.connections.len() == 1) {
+        if self.roster.is_none() {
             return std::future::pending().await;
         }
         loop {
@@ -172,7 +184,7 @@ impl<'a> Seat<'a> {
         }
     }
 
-    /// As [`Roster::until_any_serves`]; never if there is no other.
+    /// As [`Roster::until_any_serves`]; never for a call that is for this member alone.
     pub(super) async fn until_any_serves(&self) {
         match self.roster {
             Some(roster) => roster.until_any_serves().await,
@@ -184,7 +196,9 @@ impl<'a> Seat<'a> {
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
         if let Some(roster) = self.roster {
-            lock(&roster.picker).done(self.number);
+            let now = Instant::now();
+            let took = self.answered.then(|| now - self.began);
+            roster.picker().done(self.number, took, now);
         }
     }
 }

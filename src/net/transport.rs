@@ -7,6 +7,8 @@ use futures_util::future::{Either, select};
 
 use super::answers::Answers;
 use super::auth::{Auth, Credentials};
+use super::budget::Budget;
+use super::causes::Causes;
 use super::connection::Connection;
 use super::dialer::Dialer;
 use super::duplex::{Duplex, Ends};
@@ -45,6 +47,7 @@ pub(crate) struct Transport {
     auth: Auth,
     dialer: Arc<Dialer>,
     limits: Limits,
+    budget: Budget,
 }
 
 /// What a call may cost.
@@ -66,7 +69,7 @@ impl Transport {
     ) -> Result<Self> {
         let dialer = Arc::new(dialer);
         let roster = Mutex::new(Roster::of(endpoints, &[], &dialer, limits.max_response_bytes)?);
-        Ok(Self { roster, auth: Auth::new(credentials), dialer, limits })
+        Ok(Self { roster, auth: Auth::new(credentials), dialer, limits, budget: Budget::full() })
     }
 
     /// Spreads requests over these members from now on. Connections to endpoints that stay are kept;
@@ -208,25 +211,32 @@ impl Transport {
         token: Option<&Token>,
     ) -> Result<(E::Answer, usize), GaveUp> {
         let mut trial = Trial::new(call.class, candidates(&call.target, roster), call.deadline);
+        let mut causes = Causes::default();
         loop {
-            let seat = match &call.target {
+            let mut seat = match &call.target {
                 Target::Any => roster.seat(trial.tried()),
                 Target::Exactly(connection) => Seat::reserved(connection),
             };
             trial.begin(seat.number());
             let exchange = exchange.with(seat.connection(), call, token);
             let failure = match attempt(&seat, exchange, trial.may_leave()).await {
-                Ok(answer) => return Ok((answer, seat.number())),
+                Ok(answer) => {
+                    seat.answered();
+                    self.budget.earn();
+                    return Ok((answer, seat.number()));
+                }
                 Err(failure) => failure,
             };
             if failure.shows_ill_health() {
                 seat.eject();
             }
-            match trial.failed(&failure, Instant::now(), random_fraction()) {
+            let endpoint = seat.connection().endpoint().to_string();
+            match trial.failed(&failure, &self.budget, Instant::now(), random_fraction()) {
+                Next::GiveUp => return Err(GaveUp::after(&trial, endpoint, failure, causes)),
                 Next::Elsewhere => {}
                 Next::After(pause) => roster.pause(pause).await,
-                Next::GiveUp => return Err(GaveUp::after(&trial, failure, seat.connection())),
             }
+            causes.note(endpoint, failure);
         }
     }
 }

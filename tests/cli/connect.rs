@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 
 use crate::ark::{Place, finish, run};
-use crate::proxy::{Direction, Proxy};
-use crate::support::{Cluster, Server, Tls};
+use crate::support::{Cluster, Fault, Proxy, Server, Tls, Way};
 
 #[tokio::test]
 async fn nobody_there() {
@@ -47,12 +46,12 @@ async fn a_dead_member_among_living_ones() {
 #[tokio::test]
 async fn a_server_that_dies_under_a_backup_leaves_no_file() {
     let mut place = Place::holding("a/", 10_000, 1000).await;
-    let proxy = Proxy::start(&place.server, Direction::ToClient, 2 << 20).await;
+    let proxy = Proxy::stalling(place.server.port(), Way::Answer, 2 << 20).await;
     let mut command = place.ark("backup -o saved.ark");
     let running = command.env("ETCDCTL_ENDPOINTS", proxy.endpoint()).spawn().unwrap();
     proxy.stalled().await;
     place.server.kill();
-    proxy.resume();
+    proxy.set(Fault::None);
     finish(running).await.failed(3, &proxy.endpoint());
     assert_eq!(place.files(), [""; 0]);
 }

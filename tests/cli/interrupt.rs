@@ -9,7 +9,7 @@ use tokio::process::Child;
 use tokio::time::sleep;
 
 use crate::ark::{Outcome, Place, ark, finish};
-use crate::proxy::{Direction, Proxy};
+use crate::support::{Fault, Proxy, Way};
 
 /// Much more than is let through, and than the buffers on the way hold.
 const KEYS: usize = 20_000;
@@ -38,7 +38,7 @@ async fn an_interrupted_backup_leaves_no_file() {
         (Signal::TERM, "backup -o saved.ark"),
         (Signal::INT, "snapshot save s.db"),
     ] {
-        let proxy = Proxy::start(&place.server, Direction::ToClient, 8 << 20).await;
+        let proxy = Proxy::stalling(place.server.port(), Way::Answer, 8 << 20).await;
         let child = stuck(&place, &proxy, line).await;
         let [unfinished] = &place.files()[..] else { panic!("{:?}", place.files()) };
         assert!(unfinished.ends_with(".part"), "{unfinished}");
@@ -69,7 +69,7 @@ async fn an_interruption_before_anything_was_done_says_so() {
     place.run("backup -o saved.ark").await.succeeded();
     place.wipe().await;
     for line in ["restore saved.ark --yes", "backup -o b.ark", "snapshot save s.db"] {
-        let proxy = Proxy::start(&place.server, Direction::ToClient, 0).await;
+        let proxy = Proxy::stalling(place.server.port(), Way::Answer, 0).await;
         let child = stuck(&place, &proxy, line).await;
         send(Signal::INT, &child);
         finish(child).await.failed(130, "interrupted");
@@ -82,7 +82,7 @@ async fn an_interrupted_restore_says_how_far_it_came() {
     let place = Place::holding("a/", KEYS, VALUE_BYTES).await;
     place.run("backup -o saved.ark").await.succeeded();
     place.wipe().await;
-    let proxy = Proxy::start(&place.server, Direction::ToServer, 8 << 20).await;
+    let proxy = Proxy::stalling(place.server.port(), Way::Request, 8 << 20).await;
     let child = stuck(&place, &proxy, "restore saved.ark --yes").await;
     send(Signal::INT, &child);
     let outcome = finish(child).await.failed(7, "of 20,000 keys");
@@ -126,13 +126,13 @@ async fn waiting_for_input_can_be_interrupted() {
 #[tokio::test]
 async fn a_compaction_under_a_backup_has_a_code_of_its_own() {
     let place = Place::holding("a/", KEYS, VALUE_BYTES).await;
-    let proxy = Proxy::start(&place.server, Direction::ToClient, 4 << 20).await;
+    let proxy = Proxy::stalling(place.server.port(), Way::Answer, 4 << 20).await;
     let child = stuck(&place, &proxy, "backup -o saved.ark --command-timeout 1m").await;
     place.server.etcdctl(&["put", "a/00000000", "newer"]).await;
     let latest = place.server.etcdctl(&["get", "a/00000000", "-w", "json"]).await;
     let latest: serde_json::Value = serde_json::from_str(&latest).unwrap();
     place.server.etcdctl(&["compaction", &latest["header"]["revision"].to_string()]).await;
-    proxy.resume();
+    proxy.set(Fault::None);
     let outcome = finish(child).await.failed(5, "compacted");
     assert!(outcome.stderr.contains("run the backup again"), "{}", outcome.stderr);
     assert_eq!(place.files(), [""; 0]);

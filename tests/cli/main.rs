@@ -6,7 +6,6 @@
 mod support;
 
 mod ark;
-mod proxy;
 
 mod auth;
 mod connect;

@@ -6,8 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::ark::{Place, run};
-use crate::proxy::{Direction, Proxy};
-use crate::support::binaries;
+use crate::support::{Fault, Proxy, Way, binaries};
 
 /// What etcd's own tool says of the file.
 fn status(place: &Place, path: &Path) -> Value {
@@ -52,12 +51,12 @@ async fn it_goes_through_a_pipe_too() {
 #[tokio::test]
 async fn a_server_that_dies_in_the_middle_leaves_no_file() {
     let mut place = Place::holding("a/", 10_000, 1000).await;
-    let proxy = Proxy::start(&place.server, Direction::ToClient, 2 << 20).await;
+    let proxy = Proxy::stalling(place.server.port(), Way::Answer, 2 << 20).await;
     let mut command = place.ark("snapshot save s.db");
     let running = command.env("ETCDCTL_ENDPOINTS", proxy.endpoint()).spawn().unwrap();
     proxy.stalled().await;
     place.server.kill();
-    proxy.resume();
+    proxy.set(Fault::None);
     let outcome = crate::ark::finish(running).await;
     assert!([Some(3), Some(6)].contains(&outcome.code), "{outcome:?}");
     assert_eq!(place.files(), [""; 0]);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use etcd_ark::{Client, ErrorKind, TlsConfig};
+use futures_util::TryStreamExt;
 use tokio::time::{sleep, timeout};
 
 use crate::client_of;
@@ -27,6 +28,32 @@ async fn one_endpoint_is_enough_to_learn_all() {
     assert_eq!(shown(&client), sorted(cluster.endpoints()));
     cluster.member_mut(0).kill();
     client.get("k").await.unwrap();
+}
+
+/// A learner answers about itself and hands out its database; it must not be asked for anything else.
+#[tokio::test]
+async fn a_learner_serves_only_those_who_ask_for_it() {
+    for version in ["3.4.23", "3.5.1", "3.7.3"] {
+        let mut cluster = Cluster::builder().version(version).start_cluster(1).await;
+        cluster.add_learner().await;
+        let client = Client::connect(cluster.endpoints()).await.unwrap();
+        for number in 0..20 {
+            client.put("key", number.to_string()).await.unwrap();
+            assert_eq!(client.get("key").await.unwrap().unwrap().value, number.to_string());
+        }
+        let serving = client.health().iter().map(|seen| seen.serves).collect::<Vec<_>>();
+        assert_eq!(serving, [true, false], "etcd {version}");
+
+        let learner = client.members().swap_remove(1);
+        assert!(learner.status().await.unwrap().is_learner, "etcd {version}");
+        // Of the versions here, 3.4.23 is older than learners' snapshots.
+        if version != "3.4.23" {
+            let chunks: Vec<_> = learner.snapshot().await.unwrap().try_collect().await.unwrap();
+            assert!(!chunks.is_empty(), "etcd {version}");
+        }
+        client.sync_endpoints().await.unwrap();
+        assert_eq!(shown(&client), [cluster.member(0).endpoint()], "etcd {version}");
+    }
 }
 
 #[tokio::test]

@@ -83,6 +83,9 @@ async fn callers_wait_for_a_cluster_that_is_down_and_then_hear_why() {
     let error = hasty.get("key").await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Deadline), "{error}");
     assert!(error.attempts() > 3 && error.elapsed() < Some(Duration::from_secs(2)), "{error}");
+    let told = error.to_string();
+    assert!(cluster.endpoints().iter().all(|endpoint| told.matches(endpoint).count() == 1), "{told}");
+    assert!(error.earlier_failures().is_some_and(|earlier| earlier.contains("times)")), "{told}");
     let waiting = tokio::spawn(async move { patient.get("key").await });
     sleep(Duration::from_secs(3)).await;
     for member in 0..3 {

@@ -7,13 +7,20 @@ use etcd_ark::Client;
 use tokio::time::sleep;
 
 use crate::load::{Load, Outcome};
-use crate::support::{Builder, Cluster, Fault, Proxy};
+use crate::support::{Builder, Cluster, Fault, Proxy, Server};
 
 /// When callers must be served as before by members that are well, and by one that is well again.
 const RECOVERY: Duration = Duration::from_secs(2);
 /// A call that takes no longer met no fault: a member is given up after 300 ms of silence and a probe of
 /// 500 ms. Tests of their own keep the machine busy, too.
 const FAST: Duration = Duration::from_millis(500);
+
+/// How a connection can be dead without being closed: for ever, or until the network is mended.
+#[derive(Debug)]
+enum Dead {
+    Forgotten,
+    Silenced,
+}
 
 /// A cluster whose clients come through proxies, one per member.
 struct Net {
@@ -183,10 +190,62 @@ async fn a_connection_that_a_router_forgot_is_replaced() {
     writes.assert_few_and_only_ambiguous(1);
 }
 
+/// Where there is no other member, the same one over a new connection has to do.
+#[tokio::test]
+async fn a_sole_member_whose_connection_is_dead_is_dialled_anew() {
+    let server = Server::start().await;
+    let proxy = Proxy::to(server.port()).await;
+    let client = Client::connect([proxy.endpoint()]).await.unwrap();
+    client.put("key", "value").await.unwrap();
+    for dead in [Dead::Forgotten, Dead::Silenced] {
+        let before = proxy.connections();
+        match dead {
+            Dead::Forgotten => proxy.forget(),
+            Dead::Silenced => proxy.set(Fault::BlackHole),
+        }
+        let read = tokio::spawn({
+            let client = client.clone();
+            async move { client.get("key").await }
+        });
+        sleep(Duration::from_secs(2)).await;
+        proxy.set(Fault::None);
+        assert_eq!(read.await.unwrap().unwrap().unwrap().value, "value", "{dead:?}");
+        assert!(proxy.connections() > before, "{dead:?}: no new connection");
+    }
+}
+
+/// Near members serve, and a far one when they are busy; it is not written off.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_far_member_is_asked_less_until_it_is_near() {
+    let net = Net::start(Cluster::builder()).await;
+    net.proxies[0].set(Fault::Slow { each_way: Duration::from_millis(50), stall: Duration::ZERO });
+    let calls = async || {
+        let mut far = 0;
+        for _ in 0..100 {
+            let began = Instant::now();
+            net.client.get("key").await.unwrap();
+            far += usize::from(began.elapsed() > Duration::from_millis(90));
+        }
+        far
+    };
+    calls().await;
+    let far = calls().await;
+    assert!(far < 15, "{far} of 100 calls went to the far member");
+    let seen = net.client.health();
+    assert!(seen.iter().all(|seen| seen.serves && seen.in_flight == 0), "{seen:?}");
+    assert!(seen[0].distance > seen[1].distance, "{seen:?}");
+    net.set_all(Fault::None);
+    let load = Load::start(&net.client);
+    net.used_again(0, Duration::from_secs(30)).await;
+    load.stop().await;
+}
+
 /// A member that clients reach but its peers don't can't serve what takes a majority. Callers may find
 /// that out once or twice each; then the member gets no requests until it is healed.
 async fn cut_off(leader: bool) {
-    let net = Net::start(Cluster::builder().peer_proxies()).await;
+    // 3.4 without it: a member that comes back has the others elect anew.
+    let builder = Cluster::builder().flag("--pre-vote", "true");
+    let net = Net::start(builder.peer_proxies()).await;
     let victim = (net.cluster.leader().await + usize::from(!leader)) % 3;
     let load = Load::start(&net.client);
     sleep(Duration::from_millis(500)).await;

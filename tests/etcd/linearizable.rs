@@ -14,9 +14,8 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::support::register::{self, Call, Effect, Value};
-use crate::support::{Cluster, Fault, Proxy, Random};
+use crate::support::{Builder, Cluster, Fault, Proxy, Random};
 
-const ROUNDS: usize = 12;
 const CALLERS: usize = 16;
 const KEYS: usize = 3;
 
@@ -45,6 +44,7 @@ use Strike::{
     Reset, SlowDisk,
 };
 
+/// Those that take a server with failpoints come first.
 const STRIKES: [Strike; 12] = [
     PanicBeforeSave,
     PanicAfterSave,
@@ -59,6 +59,7 @@ const STRIKES: [Strike; 12] = [
     HalfOpen,
     BlackHole,
 ];
+const WITH_FAILPOINTS: usize = 5;
 
 struct Net {
     cluster: Cluster,
@@ -66,8 +67,8 @@ struct Net {
 }
 
 impl Net {
-    async fn start() -> Self {
-        let cluster = Cluster::builder().failpoints().peer_proxies().start_cluster(3).await;
+    async fn start(builder: Builder) -> Self {
+        let cluster = builder.peer_proxies().start_cluster(3).await;
         let proxies = cluster.client_proxies().await;
         Self { cluster, proxies }
     }
@@ -262,10 +263,21 @@ fn from_environment(name: &str) -> Option<usize> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn histories_under_random_faults_are_linearizable() {
-    let rounds = from_environment("ETCD_ARK_ROUNDS").unwrap_or(ROUNDS);
+    histories(Cluster::builder().failpoints(), &STRIKES).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn histories_on_the_oldest_servers_are_linearizable() {
+    histories(Cluster::builder().version("3.4.23"), &STRIKES[WITH_FAILPOINTS..]).await;
+}
+
+/// Each of these strikes once, unless told otherwise.
+async fn histories(builder: Builder, all: &[Strike]) {
+    let rounds = from_environment("ETCD_ARK_ROUNDS").unwrap_or(all.len());
     let seed = from_environment("ETCD_ARK_SEED").unwrap_or_else(|| Random::new().below(1_000_000));
     let mut random = Random::seeded(seed.try_into().unwrap());
-    let mut net = Net::start().await;
+    let mut net = Net::start(builder).await;
+    let version = net.cluster.member(0).version().to_owned();
     let builder = Client::builder(net.proxies.iter().map(Proxy::endpoint)).unwrap();
     // Shorter than many faults: what is late then comes after its caller has given up.
     let client = builder.request_timeout(Duration::from_millis(700)).connect().await.unwrap();
@@ -274,7 +286,7 @@ async fn histories_under_random_faults_are_linearizable() {
     for number in 0..rounds {
         // Each kind in turn, in an order of its own each time.
         if strikes.is_empty() {
-            strikes.extend(STRIKES);
+            strikes.extend(all);
         }
         let strike = strikes.swap_remove(random.below(strikes.len()));
         let history = round(&mut net, &client, number, strike, &mut random).await;
@@ -295,7 +307,7 @@ async fn histories_under_random_faults_are_linearizable() {
     unknown.sort();
     let total: usize = unknown.iter().map(|(_, count)| count).sum();
     let line = format!(
-        "linearizable: seed {seed}, {rounds} rounds in {:.0?}, {calls} calls, {total} of unknown outcome: {unknown:?}\n",
+        "linearizable: etcd {version}, seed {seed}, {rounds} rounds in {:.0?}, {calls} calls, {total} of unknown outcome: {unknown:?}\n",
         began.elapsed()
     );
     // Not by `eprintln`: it is shown for a test that passes, too.

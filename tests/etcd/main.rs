@@ -19,6 +19,7 @@ mod endpoints;
 mod failover;
 mod faults;
 mod follow;
+mod keepalive;
 mod kv;
 mod lease;
 mod leases;

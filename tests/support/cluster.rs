@@ -55,6 +55,18 @@ impl Cluster {
         &self.members
     }
 
+    /// Adds a member without a vote, the last one; it is ready for clients but may lag behind.
+    pub async fn add_learner(&mut self) {
+        let learner = Server::joining(&self.members);
+        let peer_urls = format!("--peer-urls={}", learner.peer_url());
+        let leader = &self.members[self.leader().await];
+        leader.etcdctl(&["member", "add", &learner.name(), "--learner", &peer_urls]).await;
+        self.members.push(learner);
+        let learner = self.members.last_mut().expect("it was pushed");
+        learner.launch();
+        assert!(learner.wait_until_ready().await.is_ok(), "the learner does not start");
+    }
+
     /// The leader's index; waits for an election, and fails the test if there is no leader in the end.
     pub async fn leader(&self) -> usize {
         let deadline = Instant::now() + ELECTION_TIMEOUT;

@@ -25,7 +25,7 @@ pub use auth::Permission;
 pub use binaries::{all_versions, binaries, default_version, try_binaries};
 pub use builder::Builder;
 pub use cluster::Cluster;
-pub use proxy::{Fault, Proxy};
+pub use proxy::{Fault, Proxy, Way};
 pub use random::Random;
 pub use server::Server;
 pub use tls::{Identity, Tls};

@@ -33,6 +33,8 @@ pub enum Fault {
     Refuse,
     /// A connection is reset when the server has said this many bytes over it.
     CutAfter(usize),
+    /// So many bytes go through in this direction, all connections together, and then no more.
+    StallAfter(Way, u64),
 }
 
 /// Listens on a port of its own on 127.0.0.1; without a fault it is not noticed. Dropped, it resets all
@@ -51,11 +53,25 @@ struct Control {
     connections: AtomicU64,
     /// Connections with a lower number are.
     forgotten: AtomicU64,
-    bytes: AtomicU64,
+    /// How many went through, each way.
+    requests: AtomicU64,
+    answers: AtomicU64,
+    /// Whether bytes were held back by [`Fault::StallAfter`].
+    stalled: watch::Sender<bool>,
 }
 
+impl Control {
+    fn carried(&self, way: Way) -> &AtomicU64 {
+        match way {
+            Way::Request => &self.requests,
+            Way::Answer => &self.answers,
+        }
+    }
+}
+
+/// From the client, or from the server.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Way {
+pub enum Way {
     Request,
     Answer,
 }
@@ -70,10 +86,19 @@ impl Proxy {
             reset: Notify::new(),
             connections: AtomicU64::new(0),
             forgotten: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            answers: AtomicU64::new(0),
+            stalled: watch::Sender::new(false),
         });
         let listening = tokio::spawn(serve(listener, target, Arc::clone(&control))).abort_handle();
         Self { port, control, listening }
+    }
+
+    /// As [`Proxy::to`], with [`Fault::StallAfter`].
+    pub async fn stalling(target: u16, way: Way, bytes: u64) -> Self {
+        let proxy = Self::to(target).await;
+        proxy.set(Fault::StallAfter(way, bytes));
+        proxy
     }
 
     /// The URL for clients of a server without TLS.
@@ -109,7 +134,13 @@ impl Proxy {
 
     /// How many bytes went through, both ways together.
     pub fn bytes(&self) -> u64 {
-        self.control.bytes.load(Ordering::Relaxed)
+        [Way::Request, Way::Answer].iter().map(|way| self.control.carried(*way).load(Ordering::Relaxed)).sum()
+    }
+
+    /// Waits until bytes are held back by [`Fault::StallAfter`].
+    pub async fn stalled(&self) {
+        let mut stalled = self.control.stalled.subscribe();
+        stalled.wait_for(|stalled| *stalled).await.expect("the sender is in `control`");
     }
 }
 
@@ -206,7 +237,7 @@ impl Connection {
                 return Err(io::ErrorKind::ConnectionReset.into());
             }
             carried += length;
-            self.control.bytes.fetch_add(length.try_into().unwrap_or_default(), Ordering::Relaxed);
+            self.control.carried(way).fetch_add(length.try_into().unwrap_or_default(), Ordering::Relaxed);
             // What cannot be delivered any more is the other half's error.
             let _ = line.send((Instant::now() + fault.delay(), chunk)).await;
         }
@@ -218,8 +249,24 @@ impl Connection {
             return std::future::pending().await;
         }
         let mut fault = self.control.fault.subscribe();
-        let open = fault.wait_for(|fault| !fault.holds(way, self.source.get())).await;
+        let open = fault.wait_for(|fault| !self.holds(*fault, way)).await;
         *open.expect("the sender is in `control`")
+    }
+
+    fn holds(&self, fault: Fault, way: Way) -> bool {
+        match fault {
+            Fault::BlackHole => true,
+            Fault::BlackHoleFrom(id) => self.source.get() == Some(&id),
+            Fault::HalfOpen => way == Way::Answer,
+            Fault::StallAfter(stalling, bytes) => {
+                let stalls = way == stalling && self.control.carried(way).load(Ordering::Relaxed) >= bytes;
+                if stalls {
+                    self.control.stalled.send_replace(true);
+                }
+                stalls
+            }
+            _ => false,
+        }
     }
 
     /// Members name themselves in the head of each request to another. Only the first request matters: what
@@ -244,15 +291,6 @@ impl Connection {
 }
 
 impl Fault {
-    fn holds(self, way: Way, source: Option<&u64>) -> bool {
-        match self {
-            Self::BlackHole => true,
-            Self::BlackHoleFrom(id) => source == Some(&id),
-            Self::HalfOpen => way == Way::Answer,
-            _ => false,
-        }
-    }
-
     fn limit(self, way: Way) -> Option<usize> {
         match self {
             Self::CutAfter(bytes) if way == Way::Answer => Some(bytes),

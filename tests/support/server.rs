@@ -107,6 +107,26 @@ impl Server {
         format!("{}://127.0.0.1:{}", self.options.scheme(), self.port())
     }
 
+    /// A server that is to join these, not started yet.
+    pub(super) fn joining(members: &[Self]) -> Self {
+        let first = &members[0];
+        let mut all: Vec<Ports> = members.iter().map(|member| member.ports).collect();
+        let own = Ports::free();
+        all.push(own);
+        let options = first.options.clone().flag("--initial-cluster-state", "existing");
+        Self::new(options, own, &all, first.root_password.clone())
+    }
+
+    /// What etcd calls it.
+    pub(super) fn name(&self) -> String {
+        self.ports.name()
+    }
+
+    /// Where the other members find it.
+    pub(super) fn peer_url(&self) -> String {
+        self.ports.advertised_peer_url()
+    }
+
     /// The port for clients.
     pub fn port(&self) -> u16 {
         self.ports.client
