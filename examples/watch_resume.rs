@@ -44,7 +44,9 @@ async fn watch(prefix: &str, file: &Path, endpoint: &str) -> Result<()> {
     store(file, updates.started().await?).await?;
     loop {
         match updates.try_next().await {
-            Ok(Some(WatchUpdate::Events(changes))) => changes.events.iter().for_each(|event| print(changes.revision, event)),
+            Ok(Some(WatchUpdate::Events(changes))) => {
+                changes.events.iter().for_each(|event| print(changes.revision, event))
+            }
             Ok(_) => {}
             Err(error) => {
                 if error.kind() == ErrorKind::Compacted {

@@ -5,6 +5,7 @@
 mod args;
 mod commands;
 mod connect;
+mod consent;
 mod duration;
 mod failure;
 mod human;

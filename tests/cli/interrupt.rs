@@ -86,11 +86,11 @@ async fn an_interrupted_restore_says_how_far_it_came() {
     let child = stuck(&place, &proxy, "restore saved.ark --yes").await;
     send(Signal::INT, &child);
     let outcome = finish(child).await.failed(7, "of 20,000 keys");
-    assert!(outcome.stderr.contains("--mode missing"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("the same restore again"), "{}", outcome.stderr);
 
     let (told, written) = (told(&outcome), place.count().await);
     assert!(told > 0 && told <= written && written < 20_000, "told {told}, written {written}");
-    let rest = place.json("restore saved.ark --yes --mode missing").await;
+    let rest = place.json("restore saved.ark --yes").await;
     assert_eq!((rest["kept"].as_u64(), place.count().await), (Some(written), 20_000));
 }
 

@@ -15,6 +15,7 @@ mod examples;
 mod files;
 mod interrupt;
 mod keys;
+mod plan;
 mod restore;
 mod snapshot;
 mod terminal;

@@ -1,13 +1,16 @@
 //! What the command does, a file each.
 
+mod applying;
 mod backup;
 mod describe;
 mod get;
 mod info;
 mod ls;
+mod plan;
 mod restore;
 mod sink;
 mod snapshot;
+mod undo;
 mod verify;
 
 use crate::args::{Args, Command, Snapshot};
@@ -19,6 +22,8 @@ pub(crate) async fn run(args: Args, interrupts: &mut Interrupts) -> Result<(), F
     match command {
         Command::Backup(args) => backup::run(args, &connection, format, interrupts).await,
         Command::Restore(args) => restore::run(args, &connection, format, interrupts).await,
+        Command::Undo(args) => undo::run(args, &connection, format, interrupts).await,
+        Command::Plan(args) => interrupts.end(plan::run(args, &connection, format), read_only).await,
         Command::Snapshot(Snapshot::Save(args)) => {
             snapshot::save(args, &connection, format, interrupts).await
         }
