@@ -1,5 +1,6 @@
 //! The command line.
 
+mod diff;
 mod restore;
 mod select;
 
@@ -11,6 +12,7 @@ use clap::builder::{BoolishValueParser, OsStringValueParser, StringValueParser, 
 use clap::{Arg, Args as Flags, CommandFactory, FromArgMatches, Id, Parser, Subcommand};
 use etcd_ark::KeyRange;
 
+pub(crate) use self::diff::{Diff, Side};
 pub(crate) use self::restore::{Consent, Plan, Restore, Undo};
 use crate::failure::exit_codes;
 use crate::key::{self, Key};
@@ -128,6 +130,11 @@ pub(crate) enum Command {
     ///
     /// Keys that hold something else than what was restored are left alone.
     Undo(Undo),
+    /// Compare the keys and values of archives and clusters.
+    ///
+    /// A line for each key that differs: + only in B, - only in A, ~ with another value. Exit codes are those of diff:
+    /// 0 if both are the same, 1 if they differ, above that if it could not be told.
+    Diff(Diff),
     /// Save a member's whole database, as etcdctl does.
     #[command(subcommand)]
     Snapshot(Snapshot),

@@ -40,7 +40,7 @@ impl Exit {
 
     fn meaning(self) -> &'static str {
         match self {
-            Self::Other => "any other failure",
+            Self::Other => "any other failure; of ark diff: they differ",
             Self::Usage => "the command line, or a file that it names for connecting, cannot work",
             Self::Connect => "no member could be reached, or none answered in time",
             Self::Auth => "unknown user, wrong password, or not allowed",
@@ -104,6 +104,11 @@ impl Failure {
     /// As the error says, but with an exit code that tells more than the error's kind.
     pub(crate) fn with_exit(self, exit: Exit) -> Self {
         Self { exit, ..self }
+    }
+
+    /// Where one exit code has another meaning.
+    pub(crate) fn not_as(self, taken: Exit, instead: Exit) -> Self {
+        if self.exit == taken { self.with_exit(instead) } else { self }
     }
 
     /// Says it all on standard error. Nothing can be done if that fails.

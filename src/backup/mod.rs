@@ -5,6 +5,7 @@
 
 mod compare;
 mod create;
+mod diff;
 mod leases;
 mod open;
 mod progress;
@@ -13,8 +14,11 @@ mod selection;
 mod verify;
 
 pub use create::{Backup, BackupReport};
+pub use diff::{Diff, DiffSide, Difference};
 pub use open::{ArchiveFile, RecordReader};
 pub use progress::{Phase, Progress};
-pub use restore::{PlanSummary, Restore, RestoreMode, RestorePlan, RestoreReport, Tallies, Tally, Undo};
+pub use restore::{
+    PlanSummary, Restore, RestoreCheck, RestoreMode, RestorePlan, RestoreReport, Tallies, Tally, Undo,
+};
 pub use selection::Selection;
 pub use verify::{VerifyReport, verify};

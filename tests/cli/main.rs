@@ -11,6 +11,7 @@ mod proxy;
 mod auth;
 mod connect;
 mod damage;
+mod diff;
 mod examples;
 mod files;
 mod interrupt;

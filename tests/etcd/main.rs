@@ -12,6 +12,7 @@ mod cluster_admin;
 mod connect;
 mod consistency;
 mod damage;
+mod diff;
 #[cfg(feature = "discovery")]
 mod discovery;
 mod election;

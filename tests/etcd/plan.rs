@@ -138,6 +138,12 @@ async fn each_mode_does_what_its_plan_says() {
             (0, before, place.revision().await),
             "{mode:?}"
         );
+        let check = report.check.unwrap();
+        let different = u64::from(mode == RestoreMode::Missing);
+        assert_eq!((check.same, check.different, check.missing), (500 - different, different, 0), "{mode:?}");
+        let archived = place.open().await.summary().content_root;
+        assert_eq!(check.content_root == archived, mode != RestoreMode::Missing, "{mode:?}");
+        assert_eq!(check.revision, report.revision);
         let newer = if mode == RestoreMode::Missing { "newer" } else { "saved" };
         assert_eq!(place.value("a/00000030").await.unwrap(), newer, "{mode:?}");
         let mirrors = matches!(mode, RestoreMode::Mirror | RestoreMode::Overwrite);
@@ -309,4 +315,23 @@ async fn requests_are_counted_before_and_a_plan_survives_compaction() {
     let newest = place.client.put("late", "v").await.unwrap().header.revision;
     place.client.send(etcd_ark::Compact::new(newest)).await.unwrap();
     assert_eq!(plan.apply().await.unwrap().written, 1000);
+}
+
+#[tokio::test]
+async fn what_was_written_after_the_first_plan_is_left_alone_if_that_is_said() {
+    let place = Place::changed().await;
+    let first = place.plan(Restore::new(RestoreMode::Mirror)).await.unwrap().target.revision;
+    for key in ["a/00000010", "a/00000030", "b/extra"] {
+        place.client.put(key, "meanwhile").await.unwrap();
+    }
+    place.client.put("a/00000011", "saved").await.unwrap();
+    let again = Restore::new(RestoreMode::Mirror).unchanged_since(first);
+    let summary = place.plan(again.clone()).await.unwrap();
+    assert_eq!(counts(&summary), [8, 0, 0, 490, 2, 1]);
+    assert_eq!(summary.conflicts, ["a/00000010", "a/00000030"]);
+    place.restore(again).await.unwrap();
+    for key in ["a/00000010", "a/00000030", "b/extra"] {
+        assert_eq!(place.value(key).await.unwrap(), "meanwhile", "{key}");
+    }
+    assert!(!place.plan(Restore::new(RestoreMode::Mirror)).await.unwrap().is_nothing());
 }

@@ -242,3 +242,36 @@ async fn a_server_that_dies_in_the_middle_is_an_error_that_says_how_far_it_came(
     assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Deadline), "{error}");
     assert!(error.to_string().contains("of 21000 keys"), "{error}");
 }
+
+#[tokio::test]
+async fn lower_limits_of_a_server_are_found() {
+    let saved = Saved::new().await;
+    for number in 0..6 {
+        saved.client.put(format!("c/{number}"), vec![number; 20_000]).await.unwrap();
+    }
+    let path = saved.folder.path().join("more.ark");
+    let before = Backup::new().save(&saved.client, &path).await.unwrap().summary;
+    let small =
+        Server::builder().flag("--max-txn-ops", "7").flag("--max-request-bytes", "30000").start().await;
+    let small = client_of(&small).await;
+    for mode in [RestoreMode::Missing, RestoreMode::Replace] {
+        small.delete(KeyRange::all()).await.unwrap();
+        let report = apply(&small, &path, Restore::new(mode).any_cluster()).await.unwrap();
+        assert_eq!((report.written, report.check.unwrap().content_root), (1006, before.content_root));
+    }
+}
+
+#[tokio::test]
+async fn a_key_too_large_for_the_server_is_named_with_what_to_do() {
+    let saved = Saved::new().await;
+    saved.client.put("c/large", vec![7; 100_000]).await.unwrap();
+    let path = saved.folder.path().join("more.ark");
+    Backup::new().save(&saved.client, &path).await.unwrap();
+    let small = Server::builder().flag("--max-request-bytes", "30000").start().await;
+    let small = client_of(&small).await;
+    let error = apply(&small, &path, Restore::new(RestoreMode::Refuse).any_cluster()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+    for told in ["key c/large of 100007 bytes", "--max-request-bytes", "of 1001 keys"] {
+        assert!(error.to_string().contains(told), "{told} is not in {error}");
+    }
+}

@@ -34,6 +34,9 @@ pub(crate) struct Restore {
     pub(crate) plan: Plan,
     #[command(flatten)]
     pub(crate) undo: SaveUndo,
+    /// Don't compare once more when everything is written.
+    #[arg(long)]
+    pub(crate) no_check: bool,
     #[command(flatten)]
     pub(crate) consent: Consent,
 }

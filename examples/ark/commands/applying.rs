@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use etcd_ark::Escaped;
-use etcd_ark::backup::{Phase, Progress, RestorePlan, RestoreReport};
+use etcd_ark::backup::{Phase, Progress, RestoreCheck, RestorePlan, RestoreReport};
 
 use super::plan;
 use crate::args::Consent;
@@ -55,7 +55,17 @@ pub(super) fn describe(report: &RestoreReport) -> Report {
         .with("leases", Value::Count(report.leases))
         .with("revision_before", Value::Number(report.before.0))
         .with("revision", Value::Number(report.revision.0))
+        .and(report.check.as_ref().map(describe_check).unwrap_or_default())
         .with("seconds", Value::Seconds(report.elapsed))
+}
+
+fn describe_check(check: &RestoreCheck) -> Report {
+    Report::default()
+        .with("checked_revision", Value::Number(check.revision.0))
+        .with("same", Value::Count(check.same))
+        .with("different", Value::Count(check.different))
+        .with("missing", Value::Count(check.missing))
+        .text("content_root", check.content_root)
 }
 
 /// How far it has come, for when it is cut off; `None` until it begins to write.

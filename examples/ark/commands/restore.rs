@@ -49,6 +49,7 @@ async fn restore(arguments: &Arguments, connection: &Connection, so_far: &SoFar)
         line.show(progress);
     });
     let restore = undo.iter().fold(restore, |restore, path| restore.save_undo(path));
+    let restore = if arguments.no_check { restore.unchecked() } else { restore };
     let planned = restore.plan(&client, &mut archive).await?;
     let undo = undo.filter(|_| !planned.summary().is_nothing());
     let cluster_id = planned.summary().target.cluster_id;

@@ -20,8 +20,20 @@ use crate::types::KeyValue;
 /// One of the two states.
 #[derive(Debug)]
 pub(super) enum Side<'a> {
-    Archived(Archived<'a>),
-    Live(Live),
+    Archived(Box<Archived<'a>>),
+    Live(Box<Live>),
+}
+
+impl<'a> From<Archived<'a>> for Side<'a> {
+    fn from(side: Archived<'a>) -> Self {
+        Self::Archived(Box::new(side))
+    }
+}
+
+impl From<Live> for Side<'_> {
+    fn from(side: Live) -> Self {
+        Self::Live(Box::new(side))
+    }
 }
 
 impl Side<'_> {
@@ -88,8 +100,9 @@ struct Front<'a> {
 }
 
 impl<'a> Comparison<'a> {
-    pub(super) fn new(left: Side<'a>, right: Side<'a>, leases_count: bool) -> Self {
-        Self { left: Front { side: left, run: None }, right: Front { side: right, run: None }, leases_count }
+    pub(super) fn new(left: impl Into<Side<'a>>, right: impl Into<Side<'a>>, leases_count: bool) -> Self {
+        let front = |side| Front { side, run: None };
+        Self { left: front(left.into()), right: front(right.into()), leases_count }
     }
 
     /// Whether both hold the same.

@@ -6,6 +6,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 
 use super::batch::{Batcher, Change};
+use super::check::{RestoreCheck, check};
 use super::feed::{Feed, Pass};
 use super::leases::LeaseGranter;
 use super::plan::{Planned, check_conflicts};
@@ -33,6 +34,7 @@ pub struct RestorePlan<'a> {
     pub(super) leases: Vec<Lease>,
     pub(super) planned: Planned,
     pub(super) undo: Option<PendingFile>,
+    pub(super) checked: bool,
     pub(super) observer: Observer,
     pub(super) elapsed: Duration,
 }
@@ -59,6 +61,8 @@ pub struct RestoreReport {
     pub before: Revision,
     /// The cluster's revision after the last write; 0 if nothing was written.
     pub revision: Revision,
+    /// What the cluster holds afterwards; `None` if that was not looked at.
+    pub check: Option<RestoreCheck>,
     /// How long it took, planning included, but not the time in between.
     pub elapsed: Duration,
 }
@@ -92,6 +96,7 @@ impl RestorePlan<'_> {
             undo.commit().await?;
         }
         let (written, leases) = self.write().await?;
+        let check = if self.checked { Some(self.check().await?) } else { None };
         let summary = self.summary();
         Ok(RestoreReport {
             written: written.puts,
@@ -103,8 +108,14 @@ impl RestorePlan<'_> {
             leases,
             before: summary.target.revision,
             revision: written.revision,
+            check,
             elapsed: self.elapsed + began.elapsed(),
         })
+    }
+
+    async fn check(&mut self) -> Result<RestoreCheck> {
+        let mut progress = self.observer.begin(Phase::Comparing, None);
+        check(&self.client, self.archive, &self.segments, &mut progress).await
     }
 
     async fn write(&mut self) -> Result<(Written, u64)> {

@@ -2,6 +2,7 @@
 
 mod apply;
 mod batch;
+mod check;
 mod feed;
 mod leases;
 mod mode;
@@ -17,12 +18,13 @@ use std::time::{Duration, Instant};
 
 use self::apply::IN_FLIGHT;
 pub use self::apply::{RestorePlan, RestoreReport};
+pub use self::check::RestoreCheck;
 pub use self::mode::RestoreMode;
 use self::plan::Planner;
 pub use self::revert::Undo;
 pub use self::summary::{PlanSummary, Tallies, Tally};
 use self::undo::{UndoWriter, begin_file, is_undo};
-use super::compare::{Archived, Comparison, Live, Side};
+use super::compare::{Archived, Comparison, Live};
 use super::open::ArchiveFile;
 use super::progress::{Observer, Phase, Progress};
 use super::selection::{Segment, Selection};
@@ -60,6 +62,7 @@ pub struct Restore {
     any_cluster: bool,
     since: Option<Revision>,
     undo: Option<PathBuf>,
+    checked: bool,
     observer: Observer,
 }
 
@@ -73,6 +76,7 @@ impl Restore {
             any_cluster: false,
             since: None,
             undo: None,
+            checked: true,
             observer: Observer::default(),
         }
     }
@@ -103,6 +107,12 @@ impl Restore {
     #[must_use]
     pub fn save_undo(self, path: impl Into<PathBuf>) -> Self {
         Self { undo: Some(path.into()), ..self }
+    }
+
+    /// Does not compare once more at the end, which takes as long as reading the keys. Default: it does.
+    #[must_use]
+    pub fn unchecked(self) -> Self {
+        Self { checked: false, ..self }
     }
 
     /// Calls this while the archive is verified, while it is compared with the cluster, when writing begins, and
@@ -136,7 +146,7 @@ impl Restore {
         let pinned = target.pinned().ok_or_else(|| malformed("a scan ended without a page"))?;
         self.check_cluster(archive.header(), pinned)?;
         let source = Archived::new(archive, &segments, !verified.leases.is_empty());
-        let comparison = Comparison::new(Side::Archived(source), Side::Live(target), true);
+        let comparison = Comparison::new(source, target, true);
         let planner = self.compare(client, comparison, pinned, undo.as_mut()).await?;
         let planned = planner.finish(pinned, round_trip(client, &segments).await?, IN_FLIGHT)?;
         Ok(RestorePlan {
@@ -146,6 +156,7 @@ impl Restore {
             leases: verified.leases,
             planned,
             undo,
+            checked: self.checked,
             observer: self.observer.clone(),
             elapsed: began.elapsed(),
         })
@@ -179,7 +190,7 @@ impl Restore {
 
     /// What is to be restored, and where to; never beyond what was saved: other keys are none of the archive's business.
     async fn segments(&self, archive: &mut ArchiveFile) -> Result<Vec<Segment>> {
-        let range = archive.header().range.clone();
+        let range = [archive.header().range.clone()];
         if is_undo(archive.header()) {
             let what =
                 "this archive holds what a restore has changed, and is no backup; undo the restore with it";
@@ -192,7 +203,7 @@ impl Restore {
         }
         let segments = self.selection.segments(&range)?;
         if segments.is_empty() {
-            let what = format!("none of the selected keys can be in the archive, which holds {range}");
+            let what = format!("none of the selected keys can be in the archive, which holds {}", range[0]);
             return Err(Error::new(ErrorKind::Config, what));
         }
         Ok(segments)

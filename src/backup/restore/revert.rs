@@ -14,7 +14,7 @@ use crate::backup::progress::{Observer, Phase, Progress, Tracker};
 use crate::backup::selection::Selection;
 use crate::client::{Client, Get, ListMembers, OperationResult, Txn};
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::{Header, KeyRange, KeyValue};
+use crate::types::{Header, KeyValue};
 
 /// Keys that are asked for at once: as many as a transaction may read.
 const PORTION: usize = 128;
@@ -82,8 +82,8 @@ impl Undo {
         self.verified(restored).await?;
         let target = client.send(ListMembers::new()).await?.header;
         check_undo(undo, target)?;
-        let segments = Selection::new().segments(&KeyRange::all())?;
-        let restored_segments = self.selection.segments(&restored.header().range)?;
+        let segments = Selection::new().segments(&[])?;
+        let restored_segments = self.selection.segments(std::slice::from_ref(&restored.header().range))?;
         let mut planning = Planning {
             client,
             planner: Planner::new(RestoreMode::Unchanged, None),
@@ -100,6 +100,8 @@ impl Undo {
             leases,
             planned,
             undo: None,
+            // It would read the whole keyspace for what may be a few keys.
+            checked: false,
             observer: self.observer.clone(),
             elapsed: began.elapsed(),
         })

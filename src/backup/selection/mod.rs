@@ -94,10 +94,10 @@ impl Selection {
         self
     }
 
-    /// The selected keys that lie in a range, in stretches that are sorted and disjoint in the target.
-    pub(super) fn segments(&self, bound: &KeyRange) -> Result<Vec<Segment>> {
+    /// The selected keys that lie in all of these ranges, in stretches that are sorted and disjoint in the target.
+    pub(super) fn segments(&self, bounds: &[KeyRange]) -> Result<Vec<Segment>> {
         let mut targets: Vec<(Span, Segment)> = Vec::new();
-        for (span, rename) in self.renamed(bound)? {
+        for (span, rename) in self.renamed(bounds)? {
             let target = rename.as_ref().map_or_else(|| span.clone(), |rename| rename.apply(&span));
             let segment = Segment::new(&span, &target, rename, self.filter.clone());
             targets.push((target, segment));
@@ -108,32 +108,33 @@ impl Selection {
     }
 
     /// The keys that stay where they are although others are to go there: there must be none in the archive.
-    pub(super) fn in_the_way(&self, bound: &KeyRange) -> Vec<KeyRange> {
+    pub(super) fn in_the_way(&self, bounds: &[KeyRange]) -> Vec<KeyRange> {
         let targets: Vec<_> = self.renames.iter().map(|rename| Span::prefix(&rename.to)).collect();
-        let staying = self.staying(bound);
+        let staying = self.staying(bounds);
         targets.iter().flat_map(|target| within(&staying, target)).map(|span| span.to_range()).collect()
     }
 
-    fn selected(&self, bound: &KeyRange) -> Vec<Span> {
+    fn selected(&self, bounds: &[KeyRange]) -> Vec<Span> {
         let all = [KeyRange::all()];
         let ranges = if self.ranges.is_empty() { &all[..] } else { &self.ranges };
-        let bounds = union(std::slice::from_ref(bound));
         let selected = without(union(ranges), &union(&self.excluded));
-        bounds.iter().flat_map(|bound| within(&selected, bound)).collect()
+        bounds.iter().fold(selected, |selected, bound| {
+            union(std::slice::from_ref(bound)).iter().flat_map(|bound| within(&selected, bound)).collect()
+        })
     }
 
     /// The selected keys that no rename is about.
-    fn staying(&self, bound: &KeyRange) -> Vec<Span> {
+    fn staying(&self, bounds: &[KeyRange]) -> Vec<Span> {
         let leaving: Vec<_> = self.renames.iter().map(|rename| Span::prefix(&rename.from)).collect();
-        without(self.selected(bound), &leaving)
+        without(self.selected(bounds), &leaving)
     }
 
-    fn renamed(&self, bound: &KeyRange) -> Result<Vec<(Span, Option<Rename>)>> {
+    fn renamed(&self, bounds: &[KeyRange]) -> Result<Vec<(Span, Option<Rename>)>> {
         self.check_renames()?;
         let targets: Vec<_> = self.renames.iter().map(|rename| Span::prefix(&rename.to)).collect();
         // What stays leaves the renames' targets to them: the archive holds no key there.
-        let staying = without(self.staying(bound), &targets).into_iter().map(|span| (span, None));
-        let selected = self.selected(bound);
+        let staying = without(self.staying(bounds), &targets).into_iter().map(|span| (span, None));
+        let selected = self.selected(bounds);
         let moving = self.renames.iter().flat_map(|rename| {
             let own = within(&selected, &Span::prefix(&rename.from));
             let nested: Vec<_> = self.renames.iter().filter(|other| rename.yields_to(other)).collect();
@@ -203,7 +204,7 @@ mod tests {
 
     /// Where the key goes, if it is selected; checks that its target selects it too.
     fn restored(selection: &Selection, key: &str) -> Option<String> {
-        let segments = selection.segments(&KeyRange::all()).unwrap();
+        let segments = selection.segments(&[]).unwrap();
         let found: Vec<_> =
             segments.iter().filter_map(|segment| Some((segment, segment.restored(kv(key))?))).collect();
         assert!(found.len() <= 1, "{key} is in two segments");
@@ -215,7 +216,7 @@ mod tests {
     #[test]
     fn everything_is_selected_unless_told_otherwise() {
         assert_eq!(restored(&Selection::new(), "a").as_deref(), Some("a"));
-        let segments = Selection::new().segments(&KeyRange::all()).unwrap();
+        let segments = Selection::new().segments(&[]).unwrap();
         assert!(segments.len() == 1 && segments[0].is_plain());
     }
 
@@ -248,25 +249,24 @@ mod tests {
         let selection = Selection::new().rename("a/", "b/").rename("b/", "a/");
         assert_eq!(restored(&selection, "a/1").as_deref(), Some("b/1"));
         assert_eq!(restored(&selection, "b/1").as_deref(), Some("a/1"));
-        assert!(selection.in_the_way(&KeyRange::all()).is_empty());
+        assert!(selection.in_the_way(&[]).is_empty());
     }
 
     #[test]
     fn what_stays_in_the_way_of_a_rename_is_told() {
         let selection = Selection::new().rename("a/", "b/");
-        assert_eq!(selection.in_the_way(&KeyRange::all()), [KeyRange::between("b/", "b0")]);
+        assert_eq!(selection.in_the_way(&[]), [KeyRange::between("b/", "b0")]);
         let apart = Selection::from(KeyRange::prefix("a/")).rename("a/", "b/");
-        assert!(apart.in_the_way(&KeyRange::all()).is_empty());
+        assert!(apart.in_the_way(&[]).is_empty());
     }
 
     #[test]
     fn two_prefixes_do_not_go_to_one_place() {
         for (one, two) in [("c/", "c/"), ("c/", "c/d/"), ("", "c/")] {
-            let error =
-                Selection::new().rename("a/", one).rename("b/", two).segments(&KeyRange::all()).unwrap_err();
+            let error = Selection::new().rename("a/", one).rename("b/", two).segments(&[]).unwrap_err();
             assert!(error.kind() == ErrorKind::Config && error.to_string().contains("same place"), "{error}");
         }
         let twice = Selection::new().rename("a/", "b/").rename("a/", "c/");
-        assert!(twice.segments(&KeyRange::all()).unwrap_err().to_string().contains("two places"));
+        assert!(twice.segments(&[]).unwrap_err().to_string().contains("two places"));
     }
 }
