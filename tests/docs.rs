@@ -27,7 +27,8 @@ fn named_tests(page: &str) -> Vec<String> {
 #[test]
 fn every_test_that_the_resilience_page_names_is_there() {
     let page = fs::read_to_string(root().join("docs/resilience.md")).unwrap();
-    let code = sources(&root().join("src")) + &sources(&root().join("tests/etcd"));
+    let tests = ["tests/etcd", "tests/cli"].map(|folder| sources(&root().join(folder)));
+    let code = sources(&root().join("src")) + &tests.concat();
     let named = named_tests(&page);
     assert!(named.len() > 30, "only {} names found: is the scan broken?", named.len());
     for name in named {

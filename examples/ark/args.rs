@@ -1,13 +1,19 @@
 //! The command line.
 
+mod diff;
+mod restore;
+mod select;
+
 use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{BoolishValueParser, OsStringValueParser, StringValueParser, TypedValueParser};
-use clap::{Arg, Args as Flags, CommandFactory, FromArgMatches, Id, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Args as Flags, CommandFactory, FromArgMatches, Id, Parser, Subcommand};
 use etcd_ark::KeyRange;
 
+pub(crate) use self::diff::{Diff, Side};
+pub(crate) use self::restore::{Consent, Plan, Restore, Undo};
 use crate::failure::exit_codes;
 use crate::key::{self, Key};
 use crate::output::Format;
@@ -114,9 +120,21 @@ pub(crate) enum Command {
     Get(Get),
     /// Write an archive's keys to the cluster.
     ///
-    /// The whole archive is verified before the first key is written. Leases are granted again, with their ids and
-    /// full times. Keys that the archive does not hold are left alone.
+    /// The whole archive is verified and compared with the cluster, and what will be done is shown, before the first
+    /// key is written. Leases are granted again, with their ids and full times. An interrupted restore goes on when it
+    /// is started again.
     Restore(Restore),
+    /// Show what a restore would do, and do nothing.
+    Plan(Plan),
+    /// Put back what a restore has changed.
+    ///
+    /// Keys that hold something else than what was restored are left alone.
+    Undo(Undo),
+    /// Compare the keys and values of archives and clusters.
+    ///
+    /// A line for each key that differs: + only in B, - only in A, ~ with another value. Exit codes are those of diff:
+    /// 0 if both are the same, 1 if they differ, above that if it could not be told.
+    Diff(Diff),
     /// Save a member's whole database, as etcdctl does.
     #[command(subcommand)]
     Snapshot(Snapshot),
@@ -164,34 +182,6 @@ pub(crate) struct Get {
     pub(crate) key: Key,
 }
 
-#[derive(Debug, Flags)]
-#[command(
-    after_help = "Examples:\n  ark restore today.ark\n  ark restore today.ark --prefix /app/ --mode replace --yes"
-)]
-pub(crate) struct Restore {
-    /// The archive.
-    pub(crate) file: PathBuf,
-    /// What to do about keys that the cluster holds already.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) mode: Mode,
-    #[command(flatten)]
-    pub(crate) keys: Prefix,
-    /// Don't ask; needed where there is no terminal to ask on.
-    #[arg(short, long)]
-    pub(crate) yes: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub(crate) enum Mode {
-    /// Write nothing if the cluster holds any key in the range that is to be restored.
-    #[default]
-    Refuse,
-    /// Write only keys that the cluster does not hold.
-    Missing,
-    /// Write every key, over what the cluster holds.
-    Replace,
-}
-
 #[derive(Debug, Subcommand)]
 pub(crate) enum Snapshot {
     /// Save the database of the one endpoint given, or of the first.
@@ -220,10 +210,6 @@ pub(crate) struct Prefix {
 impl Prefix {
     pub(crate) fn range(&self) -> KeyRange {
         self.prefix.as_ref().map_or_else(KeyRange::all, |prefix| KeyRange::prefix(prefix.0.clone()))
-    }
-
-    pub(crate) fn is_everything(&self) -> bool {
-        self.prefix.is_none()
     }
 }
 

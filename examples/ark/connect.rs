@@ -8,7 +8,12 @@ use crate::password;
 
 /// A client of the cluster that the flags name; a member has answered, and the password was right.
 pub(crate) async fn connect(flags: &Connection) -> Result<Client, Failure> {
-    builder(flags)?.connect().await.map_err(|error| match error.kind() {
+    connect_to(flags, &flags.endpoints).await
+}
+
+/// A client of the cluster with these endpoints, with everything else as the flags say.
+pub(crate) async fn connect_to(flags: &Connection, endpoints: &[String]) -> Result<Client, Failure> {
+    builder(flags, endpoints)?.connect().await.map_err(|error| match error.kind() {
         ErrorKind::Unavailable => Failure::from(error).help(UNREACHABLE),
         _ => error.into(),
     })
@@ -16,8 +21,8 @@ pub(crate) async fn connect(flags: &Connection) -> Result<Client, Failure> {
 
 const UNREACHABLE: &str = "check --endpoints, and --cacert, --cert and --key if the servers use TLS";
 
-fn builder(flags: &Connection) -> Result<ClientBuilder, Failure> {
-    let builder = Client::builder(&flags.endpoints)?
+fn builder(flags: &Connection, endpoints: &[String]) -> Result<ClientBuilder, Failure> {
+    let builder = Client::builder(endpoints)?
         .connect_timeout(flags.dial_timeout)
         .request_timeout(flags.command_timeout);
     let builder = match tls(flags) {

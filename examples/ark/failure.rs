@@ -40,13 +40,13 @@ impl Exit {
 
     fn meaning(self) -> &'static str {
         match self {
-            Self::Other => "any other failure",
+            Self::Other => "any other failure; of ark diff: they differ",
             Self::Usage => "the command line, or a file that it names for connecting, cannot work",
             Self::Connect => "no member could be reached, or none answered in time",
             Self::Auth => "unknown user, wrong password, or not allowed",
             Self::SourceChanged => "the revision being backed up was compacted away",
             Self::Corrupt => "the archive or snapshot is damaged, incomplete, of a newer format, or none",
-            Self::Partial => "a restore ended early: some keys are, or may be, written",
+            Self::Partial => "a restore ended early, or left alone keys that changed meanwhile",
             Self::Conflict => "the cluster holds keys, or the output file exists; nothing was changed",
             Self::Interrupted => "interrupted by ctrl-C or SIGTERM; nothing was written",
         }
@@ -106,6 +106,11 @@ impl Failure {
         Self { exit, ..self }
     }
 
+    /// Where one exit code has another meaning.
+    pub(crate) fn not_as(self, taken: Exit, instead: Exit) -> Self {
+        if self.exit == taken { self.with_exit(instead) } else { self }
+    }
+
     /// Says it all on standard error. Nothing can be done if that fails.
     pub(crate) fn report(&self) -> ExitCode {
         let _ = write!(io::stderr(), "{self}");
@@ -145,9 +150,9 @@ fn advice(error: &Error) -> Option<&'static str> {
         ErrorKind::Auth => Some("give --user NAME, and the password by --password-file or when asked"),
         ErrorKind::Deadline => Some("try again, or allow more time by --command-timeout"),
         ErrorKind::PermissionDenied => Some("the user needs a role that allows this; a snapshot needs root"),
-        ErrorKind::Conflict => {
-            Some("--mode missing leaves existing keys alone, --mode replace overwrites them")
-        }
+        ErrorKind::Conflict => Some(
+            "--mode missing leaves existing keys alone, --mode replace overwrites them; ark plan shows more",
+        ),
         ErrorKind::Compacted => {
             Some("run the backup again, or raise the servers' --auto-compaction-retention")
         }

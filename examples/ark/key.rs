@@ -1,7 +1,5 @@
 //! Keys on the command line: written as `ark ls` shows them.
 
-use std::ffi::OsStr;
-
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
 /// A key or prefix, which may hold any bytes.
@@ -10,13 +8,13 @@ pub(crate) struct Key(pub(crate) Vec<u8>);
 
 /// Takes arguments that are not UTF-8 too.
 pub(crate) fn parser() -> impl TypedValueParser<Value = Key> {
-    OsStringValueParser::new().try_map(|text| unescape(&text))
+    OsStringValueParser::new().try_map(|text| unescape(text.as_encoded_bytes()))
 }
 
 /// The reverse of [`etcd_ark::Escaped`]: a backslash begins an escape, everything else stands for itself.
-fn unescape(text: &OsStr) -> Result<Key, String> {
+pub(crate) fn unescape(text: &[u8]) -> Result<Key, String> {
     let mut key = Vec::new();
-    let mut rest = text.as_encoded_bytes();
+    let mut rest = text;
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;
         key.push(if byte == b'\\' { escape(&mut rest)? } else { byte });
@@ -60,18 +58,18 @@ mod tests {
     fn every_byte_comes_back_as_it_was_shown() {
         let all: Vec<u8> = (0..=255).collect();
         let shown = Escaped(&all).to_string();
-        assert_eq!(unescape(shown.as_ref()), Ok(Key(all)));
+        assert_eq!(unescape(shown.as_bytes()), Ok(Key(all)));
     }
 
     #[test]
     fn other_text_stands_for_itself() {
-        assert_eq!(unescape("/app/é".as_ref()), Ok(Key("/app/é".into())));
+        assert_eq!(unescape("/app/é".as_bytes()), Ok(Key("/app/é".into())));
     }
 
     #[test]
     fn half_an_escape_is_refused() {
         for text in [r"a\", r"a\x", r"a\x1", r"a\xzz", r"a\q"] {
-            assert!(unescape(text.as_ref()).is_err(), "{text}");
+            assert!(unescape(text.as_bytes()).is_err(), "{text}");
         }
     }
 }

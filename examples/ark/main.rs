@@ -5,6 +5,7 @@
 mod args;
 mod commands;
 mod connect;
+mod consent;
 mod duration;
 mod failure;
 mod human;
@@ -29,10 +30,10 @@ const GRACE: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let outcome = run(Args::from_command_line());
-    outcome.map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)
+    outcome.unwrap_or_else(|failure| failure.report())
 }
 
-fn run(args: Args) -> Result<(), Failure> {
+fn run(args: Args) -> Result<ExitCode, Failure> {
     let runtime = Runtime::new().map_err(|error| not_started(&error))?;
     let outcome = runtime.block_on(async {
         let mut interrupts = Interrupts::new().map_err(|error| not_started(&error))?;

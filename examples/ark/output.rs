@@ -30,8 +30,11 @@ pub(crate) enum Value {
     Findings(Vec<FormatError>),
     Flag(bool),
     Number(i64),
+    /// One after the other.
+    Reports(Vec<Report>),
     Seconds(Duration),
     Text(String),
+    Texts(Vec<String>),
 }
 
 /// What a command has to say: names and values in the order in which they are shown.
@@ -81,8 +84,10 @@ impl fmt::Display for Value {
             Self::Findings(findings) => write!(f, "{}", findings.len()),
             Self::Flag(flag) => f.write_str(if *flag { "yes" } else { "no" }),
             Self::Number(number) => number.fmt(f),
+            Self::Reports(reports) => write!(f, "{}", reports.len()),
             Self::Seconds(duration) => f.write_str(&human::seconds(*duration)),
             Self::Text(text) => Printable(text.as_bytes()).fmt(f),
+            Self::Texts(texts) => write!(f, "{}", texts.len()),
         }
     }
 }
@@ -104,8 +109,10 @@ impl Serialize for Value {
             Self::Findings(findings) => serializer.collect_seq(findings.iter().map(finding)),
             Self::Flag(flag) => serializer.serialize_bool(*flag),
             Self::Number(number) => serializer.serialize_i64(*number),
+            Self::Reports(reports) => serializer.collect_seq(reports),
             Self::Seconds(duration) => serializer.serialize_f64(duration.as_secs_f64()),
             Self::Text(text) => serializer.serialize_str(text),
+            Self::Texts(texts) => serializer.collect_seq(texts),
         }
     }
 }

@@ -100,6 +100,7 @@ fn phase_name(phase: Phase) -> &'static str {
     match phase {
         Phase::Reading => "reading",
         Phase::Verifying => "verifying",
+        Phase::Comparing => "comparing",
         Phase::Writing => "writing",
         _ => "working",
     }

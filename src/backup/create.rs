@@ -137,7 +137,7 @@ impl Backup {
         Ok(BackupReport { header, summary, leases, elapsed: began.elapsed() })
     }
 
-    async fn header(&self, client: &Client, pinned: types::Header) -> Header {
+    pub(super) async fn header(&self, client: &Client, pinned: types::Header) -> Header {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Header {
             cluster_id: pinned.cluster_id,
@@ -166,7 +166,7 @@ async fn server_version(client: &Client, member: types::MemberId) -> String {
 }
 
 /// Cut, hash and compress on other threads, write in order.
-struct Pipeline<'w, W> {
+pub(super) struct Pipeline<'w, W> {
     cutter: Cutter,
     sealing: VecDeque<JoinHandle<SealedBlock>>,
     compression: Compression,
@@ -176,7 +176,7 @@ struct Pipeline<'w, W> {
 }
 
 impl<'w, W: AsyncWrite + Unpin> Pipeline<'w, W> {
-    async fn begin(header: &Header, compression: Compression, writer: &'w mut W) -> Result<Self> {
+    pub(super) async fn begin(header: &Header, compression: Compression, writer: &'w mut W) -> Result<Self> {
         let (encoder, start) = Encoder::new(header)?;
         write(writer, &start).await?;
         let (sealing, leases) = (VecDeque::new(), BTreeSet::new());
@@ -184,7 +184,7 @@ impl<'w, W: AsyncWrite + Unpin> Pipeline<'w, W> {
     }
 
     /// Takes a page and says how many bytes of keys and values it held.
-    async fn take(&mut self, page: ScanPage) -> Result<u64> {
+    pub(super) async fn take(&mut self, page: ScanPage) -> Result<u64> {
         let mut bytes = 0;
         for kv in &page.kvs {
             bytes += (kv.key.len() + kv.value.len()) as u64;
@@ -211,7 +211,7 @@ impl<'w, W: AsyncWrite + Unpin> Pipeline<'w, W> {
     }
 
     /// Writes what is left, the leases and the end.
-    async fn finish(mut self, client: &Client) -> Result<(Summary, u64)> {
+    pub(super) async fn finish(mut self, client: &Client) -> Result<(Summary, u64)> {
         if let Some(last) = mem::take(&mut self.cutter).finish() {
             self.seal(last).await?;
         }

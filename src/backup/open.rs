@@ -105,17 +105,21 @@ impl ArchiveFile {
         self.verify_observed(&Observer::default()).await
     }
 
+    pub(super) fn index(&self) -> &IndexRoot {
+        &self.index
+    }
+
     pub(super) async fn verify_observed(&mut self, observer: &Observer) -> Result<VerifyReport> {
         self.file.rewind().await.map_err(cannot_read)?;
         verify_observed(&mut self.file, observer).await
     }
 
-    async fn read_leaf(&mut self, entry: &LeafEntry) -> Result<IndexLeaf> {
+    pub(super) async fn read_leaf(&mut self, entry: &LeafEntry) -> Result<IndexLeaf> {
         let bytes = read(&mut self.file, entry.span()).await?;
         self.parsed(IndexLeaf::parse(bytes, entry))
     }
 
-    async fn read_block(&mut self, entry: &BlockEntry) -> Result<Block> {
+    pub(super) async fn read_block(&mut self, entry: &BlockEntry) -> Result<Block> {
         let bytes = read(&mut self.file, entry.span()).await?;
         self.parsed(Block::parse(bytes, entry))
     }

@@ -23,6 +23,8 @@ pub enum Phase {
     Reading,
     /// Reading an archive through and checking it.
     Verifying,
+    /// Comparing an archive's keys with a cluster's, before or after they are written.
+    Comparing,
     /// Writing an archive's keys into a cluster.
     Writing,
 }

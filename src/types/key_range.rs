@@ -124,19 +124,6 @@ impl KeyRange {
     pub(crate) fn start(&self) -> &Bytes {
         &self.start
     }
-
-    /// The keys that lie in both ranges.
-    pub(crate) fn intersection(&self, other: &Self) -> Self {
-        match (&self.end, &other.end) {
-            (End::Single, _) if other.contains(&self.start) => self.clone(),
-            (_, End::Single) if self.contains(&other.start) => other.clone(),
-            (End::Single, _) | (_, End::Single) => Self::between(NO_BOUND, NO_BOUND),
-            (ours, theirs) => {
-                let start = self.start.clone().max(other.start.clone());
-                Self { start, end: nearer(ours, theirs).clone() }
-            }
-        }
-    }
 }
 
 /// etcd refuses an empty key; `\0` is the smallest one.
@@ -150,16 +137,6 @@ fn after_prefix(prefix: &[u8]) -> Option<Bytes> {
     let mut end = prefix[..=last].to_vec();
     end[last] += 1;
     Some(end.into())
-}
-
-/// The end that comes first; neither is `Single`.
-#[cfg(feature = "backup")]
-fn nearer<'a>(one: &'a End, other: &'a End) -> &'a End {
-    match (one, other) {
-        (End::Before(a), End::Before(b)) if a <= b => one,
-        (End::Before(_), End::Open) => one,
-        _ => other,
-    }
 }
 
 impl<T: Into<Bytes>> From<T> for KeyRange {
@@ -203,31 +180,6 @@ mod tests {
         for range in [KeyRange::key("a"), KeyRange::prefix("a"), KeyRange::from_key("a"), KeyRange::all()] {
             let (start, end) = range.to_wire();
             assert_eq!(KeyRange::from_wire(start, end), range);
-        }
-    }
-
-    #[test]
-    fn intersections_hold_what_both_hold() {
-        let ranges = [
-            KeyRange::key("b"),
-            KeyRange::prefix("b"),
-            KeyRange::from_key("b"),
-            KeyRange::between("a", "c"),
-            KeyRange::between("c", "d"),
-            KeyRange::all(),
-        ];
-        let keys: [&[u8]; 6] = [b"a", b"b", b"bb", b"c", b"cc", b"\xff"];
-        for a in &ranges {
-            for b in &ranges {
-                let both = a.intersection(b);
-                for key in keys {
-                    assert_eq!(
-                        both.contains(key),
-                        a.contains(key) && b.contains(key),
-                        "{a} and {b}, {key:?}"
-                    );
-                }
-            }
         }
     }
 }

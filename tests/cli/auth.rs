@@ -57,7 +57,7 @@ async fn a_reader_can_back_up_what_it_may_read_and_restore_nothing() {
     let place = with_auth().await;
     let as_reader = "--user reader:pass";
     assert_eq!(place.json(&format!("backup -o saved.ark --prefix open/ {as_reader}")).await["keys"], 1);
-    let restore = format!("restore saved.ark --yes --mode replace {as_reader}");
+    let restore = format!("restore saved.ark --yes --mode overwrite {as_reader}");
     place.run(&restore).await.failed(4, "permission denied");
     place.run(&format!("snapshot save s.db {as_reader}")).await.failed(4, "needs root");
     place.run("snapshot save s.db --user root:s3cret").await.succeeded();

@@ -74,5 +74,6 @@ async fn keys_in_errors_are_escaped() {
     let place = saved().await;
     let missing = crate::ark::run(place.ark("get saved.ark").arg(r"no\x1b")).await;
     missing.failed(1, r"holds no key no\x1b");
-    place.run("restore saved.ark --yes").await.failed(8, r"\x00");
+    place.server.etcdctl(&["put", "a\nb", "another value"]).await;
+    place.run("restore saved.ark --yes").await.failed(8, r"the first a\nb");
 }

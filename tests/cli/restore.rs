@@ -25,9 +25,11 @@ async fn existing_keys_are_safe_unless_the_mode_says_otherwise() {
     let newer = place.server.etcdctl(&["get", "a/00000000", "--print-value-only"]).await;
     assert_eq!(newer, "newer\n");
 
-    assert_eq!(place.json("restore saved.ark --yes --mode replace").await["written"], 300);
+    assert_eq!(place.json("restore saved.ark --yes --mode replace --no-undo").await["written"], 1);
     let changed = place.server.etcdctl(&["get", "a/00000000", "-w", "json"]).await;
     assert!(changed.contains(r#""version":3"#), "{changed}");
+    assert_eq!(place.json("restore saved.ark --yes --mode overwrite --no-undo").await["written"], 300);
+    assert_eq!(place.files(), ["saved.ark"]);
 }
 
 #[tokio::test]
@@ -44,12 +46,14 @@ async fn without_yes_and_a_terminal_nothing_is_done() {
 }
 
 #[tokio::test]
-async fn another_cluster_can_be_the_target() {
+async fn another_cluster_is_a_target_only_if_that_is_said() {
     let place = saved().await;
     let other = Place::with(Server::start().await);
-    let mut restore = other.ark("restore --yes -w json");
-    let restored = run(restore.arg(place.path("saved.ark"))).await.succeeded().json();
-    assert_eq!(restored["written"], 300);
+    std::fs::copy(place.path("saved.ark"), other.path("saved.ark")).unwrap();
+    let refused = other.run("restore saved.ark --yes").await.failed(2, "but the endpoints are of cluster");
+    assert!(refused.stderr.contains("--any-cluster"), "{}", refused.stderr);
+    assert_eq!(other.count().await, 0);
+    assert_eq!(other.json("restore saved.ark --yes --any-cluster").await["written"], 300);
     assert_eq!(other.count().await, 300);
 }
 
@@ -59,10 +63,10 @@ async fn a_restore_that_fills_the_database_says_how_far_it_came() {
     place.run("backup -o saved.ark").await.succeeded();
     let small = Server::builder().flag("--quota-backend-bytes", "8388608").start().await;
     let small = Place::with(small);
-    let mut restore = small.ark("restore --yes");
+    let mut restore = small.ark("restore --yes --any-cluster");
     let failed = run(restore.arg(place.path("saved.ark"))).await.failed(7, "space");
     assert!(failed.stderr.contains("of 20000 keys were written"), "{}", failed.stderr);
-    assert!(failed.stderr.contains("--mode missing"), "{}", failed.stderr);
+    assert!(failed.stderr.contains("the same restore again goes on"), "{}", failed.stderr);
     assert!(failed.stderr.contains("--quota-backend-bytes"), "{}", failed.stderr);
     let written = small.count().await;
     assert!(written > 0 && written < 20_000, "{written}");

@@ -63,17 +63,38 @@ async fn a_restore_asks_and_takes_no_for_an_answer() {
         ("restore saved.ark", "nonsense\n", 1, 0),
         ("restore saved.ark", "\u{3}", 130, 0),
         ("restore saved.ark --prefix a/000001 --mode missing", "y\n", 0, 100),
-        ("restore saved.ark --mode replace", "yes\n", 0, 1200),
+        ("restore saved.ark --mode mirror", "yes\n", 0, 1200),
     ] {
         let mut session = Session::start(&place, line);
         session.expect("Proceed? [y/N] ").await;
         for told in [saved["cluster_id"].as_str().unwrap(), &place.server.endpoint(), "saved.ark", "Mode "] {
             assert!(session.shown.contains(told), "{told} is not in {}", session.shown);
         }
-        assert!(session.shown.contains(if keys == 100 { "Restore 100 keys" } else { "Restore 1,200 keys" }));
+        assert!(session.shown.contains(match (line.contains("prefix"), line.contains("mirror")) {
+            (true, _) => "Restore 100 keys",
+            (_, true) => "Restore 1,100 keys",
+            _ => "Restore 1,200 keys",
+        }));
         session.type_in(answer).await;
         let (ended, shown) = session.end().await;
         assert_eq!((ended, place.count().await), (Some(code), keys), "{answer:?}: {shown}");
+    }
+}
+
+#[tokio::test]
+async fn what_overwrites_wants_the_clusters_id() {
+    let place = Place::holding("a/", 50, 10).await;
+    let saved = place.json("backup -o saved.ark").await;
+    place.server.etcdctl(&["put", "a/00000000", "newer"]).await;
+    let id = saved["cluster_id"].as_str().unwrap();
+    for (answer, code) in [("y\n".to_owned(), 1), ("\n".to_owned(), 1), (format!("{id}\n"), 0)] {
+        let mut session = Session::start(&place, "restore saved.ark --mode replace --undo undo.ark");
+        session.expect(&format!("Type the cluster's id, {id}, to proceed: ")).await;
+        assert!(session.shown.contains("OVERWRITTEN"), "{}", session.shown);
+        session.type_in(&answer).await;
+        let (ended, shown) = session.end().await;
+        assert_eq!(ended, Some(code), "{answer:?}: {shown}");
+        assert_eq!(place.files().contains(&"undo.ark".to_owned()), code == 0);
     }
 }
 

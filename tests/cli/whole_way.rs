@@ -56,6 +56,13 @@ async fn what_was_saved_comes_back() {
     let restored = place.json("restore saved.ark --yes").await;
     assert_eq!((&restored["written"], &restored["kept"]), (&json!(1001), &json!(0)));
     assert_eq!(restored["cluster_id"], saved["cluster_id"]);
+    assert_eq!(
+        (&restored["same"], &restored["missing"], &restored["different"]),
+        (&json!(1001), &json!(0), &json!(0))
+    );
+    assert_eq!(restored["content_root"], saved["content_root"]);
+    let unchecked = place.json("restore saved.ark --yes --no-check").await;
+    assert_eq!((&unchecked["written"], &unchecked["same"]), (&json!(0), &Value::Null));
     assert_eq!(place.server.etcdctl(&["get", "b/one", "--print-value-only"]).await, "value\n");
 
     let again = place.json("backup -o again.ark").await;

@@ -56,7 +56,7 @@ impl Small {
 
 async fn restore(client: &Client, path: &Path) -> etcd_ark::Result<()> {
     let mut archive = ArchiveFile::open(path).await?;
-    Restore::new(RestoreMode::Replace).apply(client, &mut archive).await.map(drop)
+    Restore::new(RestoreMode::Replace).plan(client, &mut archive).await?.apply().await.map(drop)
 }
 
 #[tokio::test]

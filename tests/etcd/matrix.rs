@@ -28,7 +28,8 @@ async fn main_job(version: &str) {
     assert!(verify(File::open(&path).await.unwrap()).await.unwrap().is_good());
     client.delete(KeyRange::all()).await.unwrap();
     let mut archive = ArchiveFile::open(&path).await.unwrap();
-    let restored = Restore::new(RestoreMode::Refuse).apply(&client, &mut archive).await.unwrap();
+    let restored =
+        Restore::new(RestoreMode::Refuse).plan(&client, &mut archive).await.unwrap().apply().await.unwrap();
     assert_eq!((restored.written, restored.leases), (3001, 1));
     let after = Backup::new().save(&client, folder.path().join("after.ark")).await.unwrap();
     assert_eq!(before.summary.content_root, after.summary.content_root);

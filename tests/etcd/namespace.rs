@@ -87,7 +87,8 @@ async fn scans_backups_and_restores_have_the_names_within() {
     let folder = tempfile::tempdir().unwrap();
     let before = Backup::new().save(&old, folder.path().join("old.ark")).await.unwrap();
     let mut archive = ArchiveFile::open(folder.path().join("old.ark")).await.unwrap();
-    let restored = Restore::new(RestoreMode::Refuse).apply(&new, &mut archive).await.unwrap();
+    let restored =
+        Restore::new(RestoreMode::Refuse).plan(&new, &mut archive).await.unwrap().apply().await.unwrap();
     assert_eq!((before.summary.records, restored.written), (500, 500));
     let after = Backup::new().save(&new, folder.path().join("new.ark")).await.unwrap();
     assert_eq!(before.summary.content_root, after.summary.content_root);

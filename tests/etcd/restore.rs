@@ -54,7 +54,8 @@ impl Saved {
 }
 
 async fn apply(client: &Client, path: &Path, restore: Restore) -> etcd_ark::Result<RestoreReport> {
-    restore.apply(client, &mut ArchiveFile::open(path).await?).await
+    let mut archive = ArchiveFile::open(path).await?;
+    restore.plan(client, &mut archive).await?.apply().await
 }
 
 #[tokio::test]
@@ -68,17 +69,23 @@ async fn a_wiped_cluster_gets_everything_back() {
 }
 
 #[tokio::test]
-async fn refuse_writes_nothing_where_there_is_something() {
+async fn refuse_writes_nothing_where_a_key_has_another_value() {
     let saved = Saved::new().await;
     saved.wipe().await;
-    saved.client.put("b/other", "precious").await.unwrap();
+    saved.client.put("b/00000007", "precious").await.unwrap();
+    saved.client.put("b/00000008", "saved").await.unwrap();
+    saved.client.put("b/extra", "precious").await.unwrap();
     let error = saved.restore(Restore::new(RestoreMode::Refuse)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
-    assert!(error.to_string().contains("b/other"), "{error}");
-    assert_eq!(saved.count(KeyRange::all()).await, 1);
+    assert!(error.to_string().contains("1 keys") && error.to_string().contains("b/00000007"), "{error}");
+    assert_eq!(saved.count(KeyRange::all()).await, 3);
 
-    let beside = Restore::new(RestoreMode::Refuse).range(KeyRange::prefix("a/"));
+    let beside = Restore::new(RestoreMode::Refuse).select(KeyRange::prefix("a/"));
     assert_eq!(saved.restore(beside).await.unwrap().written, 500, "a/ was empty");
+    saved.client.delete("b/00000007").await.unwrap();
+    let report = saved.restore(Restore::new(RestoreMode::Refuse)).await.unwrap();
+    assert_eq!((report.written, report.kept), (499, 501), "what is there already is no conflict");
+    assert_eq!(saved.client.get("b/extra").await.unwrap().unwrap().value, "precious");
 }
 
 #[tokio::test]
@@ -97,8 +104,9 @@ async fn replace_overwrites_and_leaves_extra_keys() {
     let saved = Saved::new().await;
     saved.client.put("a/00000000", "newer").await.unwrap();
     saved.client.put("a/extra", "extra").await.unwrap();
-    let restore = Restore::new(RestoreMode::Replace).range(KeyRange::prefix("a/"));
-    assert_eq!(saved.restore(restore).await.unwrap().written, 500);
+    let restore = Restore::new(RestoreMode::Replace).select(KeyRange::prefix("a/"));
+    let report = saved.restore(restore).await.unwrap();
+    assert_eq!((report.written, report.kept), (1, 499), "what is the same already is not written");
     assert_eq!(saved.client.get("a/00000000").await.unwrap().unwrap().value, "saved");
     assert_eq!(saved.client.get("a/extra").await.unwrap().unwrap().value, "extra");
 }
@@ -107,12 +115,12 @@ async fn replace_overwrites_and_leaves_extra_keys() {
 async fn one_key_and_one_prefix_can_be_put_back() {
     let saved = Saved::new().await;
     saved.wipe().await;
-    let one = Restore::new(RestoreMode::Refuse).range(KeyRange::key("a/00000042"));
+    let one = Restore::new(RestoreMode::Refuse).select(KeyRange::key("a/00000042"));
     assert_eq!(saved.restore(one).await.unwrap().written, 1);
-    let prefix = Restore::new(RestoreMode::Missing).range(KeyRange::prefix("a/000000"));
+    let prefix = Restore::new(RestoreMode::Missing).select(KeyRange::prefix("a/000000"));
     let report = saved.restore(prefix).await.unwrap();
     assert_eq!((report.written, report.kept), (99, 1));
-    let nothing = Restore::new(RestoreMode::Refuse).range(KeyRange::prefix("z/"));
+    let nothing = Restore::new(RestoreMode::Refuse).select(KeyRange::prefix("z/"));
     assert_eq!(saved.restore(nothing).await.unwrap().written, 0);
 }
 
@@ -207,9 +215,9 @@ async fn a_key_that_the_user_may_not_write_is_named() {
     saved.server.add_user("app", "pass", &grants).await;
     let client = Client::builder([saved.server.endpoint()]).unwrap();
     let client = client.credentials(etcd_ark::Credentials::new("app", "pass")).connect().await.unwrap();
-    let allowed = Restore::new(RestoreMode::Refuse).range(KeyRange::prefix("a/"));
+    let allowed = Restore::new(RestoreMode::Refuse).select(KeyRange::prefix("a/"));
     assert_eq!(apply(&client, &saved.path(), allowed).await.unwrap().written, 500);
-    let denied = Restore::new(RestoreMode::Refuse).range(KeyRange::prefix("b/"));
+    let denied = Restore::new(RestoreMode::Refuse).select(KeyRange::prefix("b/"));
     let error = apply(&client, &saved.path(), denied).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     assert!(error.to_string().contains("b/00000"), "{error}");
@@ -233,4 +241,37 @@ async fn a_server_that_dies_in_the_middle_is_an_error_that_says_how_far_it_came(
     let error = task.await.unwrap().unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Deadline), "{error}");
     assert!(error.to_string().contains("of 21000 keys"), "{error}");
+}
+
+#[tokio::test]
+async fn lower_limits_of_a_server_are_found() {
+    let saved = Saved::new().await;
+    for number in 0..6 {
+        saved.client.put(format!("c/{number}"), vec![number; 20_000]).await.unwrap();
+    }
+    let path = saved.folder.path().join("more.ark");
+    let before = Backup::new().save(&saved.client, &path).await.unwrap().summary;
+    let small =
+        Server::builder().flag("--max-txn-ops", "7").flag("--max-request-bytes", "30000").start().await;
+    let small = client_of(&small).await;
+    for mode in [RestoreMode::Missing, RestoreMode::Replace] {
+        small.delete(KeyRange::all()).await.unwrap();
+        let report = apply(&small, &path, Restore::new(mode).any_cluster()).await.unwrap();
+        assert_eq!((report.written, report.check.unwrap().content_root), (1006, before.content_root));
+    }
+}
+
+#[tokio::test]
+async fn a_key_too_large_for_the_server_is_named_with_what_to_do() {
+    let saved = Saved::new().await;
+    saved.client.put("c/large", vec![7; 100_000]).await.unwrap();
+    let path = saved.folder.path().join("more.ark");
+    Backup::new().save(&saved.client, &path).await.unwrap();
+    let small = Server::builder().flag("--max-request-bytes", "30000").start().await;
+    let small = client_of(&small).await;
+    let error = apply(&small, &path, Restore::new(RestoreMode::Refuse).any_cluster()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+    for told in ["key c/large of 100007 bytes", "--max-request-bytes", "of 1001 keys"] {
+        assert!(error.to_string().contains(told), "{told} is not in {error}");
+    }
 }

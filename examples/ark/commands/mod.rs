@@ -1,24 +1,35 @@
 //! What the command does, a file each.
 
+mod applying;
 mod backup;
 mod describe;
+mod diff;
 mod get;
 mod info;
 mod ls;
+mod plan;
 mod restore;
 mod sink;
 mod snapshot;
+mod undo;
 mod verify;
+
+use std::process::ExitCode;
 
 use crate::args::{Args, Command, Snapshot};
 use crate::failure::{Exit, Failure};
 use crate::interrupt::Interrupts;
 
-pub(crate) async fn run(args: Args, interrupts: &mut Interrupts) -> Result<(), Failure> {
+pub(crate) async fn run(args: Args, interrupts: &mut Interrupts) -> Result<ExitCode, Failure> {
     let Args { command, connection, write_out: format } = args;
-    match command {
+    let outcome = match command {
+        Command::Diff(args) => {
+            return interrupts.end(diff::run(args, &connection, format), read_only).await;
+        }
         Command::Backup(args) => backup::run(args, &connection, format, interrupts).await,
         Command::Restore(args) => restore::run(args, &connection, format, interrupts).await,
+        Command::Undo(args) => undo::run(args, &connection, format, interrupts).await,
+        Command::Plan(args) => interrupts.end(plan::run(args, &connection, format), read_only).await,
         Command::Snapshot(Snapshot::Save(args)) => {
             snapshot::save(args, &connection, format, interrupts).await
         }
@@ -26,7 +37,8 @@ pub(crate) async fn run(args: Args, interrupts: &mut Interrupts) -> Result<(), F
         Command::Info(args) => interrupts.end(info::run(args, format), read_only).await,
         Command::Ls(args) => interrupts.end(ls::run(args, format), read_only).await,
         Command::Get(args) => interrupts.end(get::run(args, format), read_only).await,
-    }
+    };
+    outcome.map(|()| ExitCode::SUCCESS)
 }
 
 /// The interruption of a command that changes nothing.

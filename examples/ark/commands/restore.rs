@@ -1,17 +1,29 @@
-use std::io::{self, BufRead, IsTerminal, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use etcd_ark::backup::{ArchiveFile, Phase, Progress, Restore, RestoreMode, RestoreReport};
-use etcd_ark::{Client, ClusterId, ListMembers};
-use tokio::task::spawn_blocking;
+use etcd_ark::ClusterId;
+use etcd_ark::backup::{ArchiveFile, RestoreMode, RestoreReport};
 
-use crate::args::{Connection, Mode, Restore as Arguments};
+use super::applying::{self, SoFar};
+use super::plan;
+use crate::args::{Connection, Restore as Arguments};
 use crate::connect::connect;
-use crate::failure::{Exit, Failure};
-use crate::human::{self, Printable};
+use crate::failure::Failure;
+use crate::human;
 use crate::interrupt::Interrupts;
-use crate::output::{Format, Output, Report, Value};
+use crate::output::{Format, Output, Report};
 use crate::progress::{ProgressLine, Unit};
+
+const NEXT_STEP: &str = "the same restore again goes on: what is written already is left as it is";
+
+/// What a restore has come to.
+#[derive(Debug)]
+struct Done {
+    cluster_id: ClusterId,
+    report: RestoreReport,
+    /// Where it can be undone from.
+    undo: Option<PathBuf>,
+}
 
 pub(super) async fn run(
     arguments: Arguments,
@@ -19,173 +31,57 @@ pub(super) async fn run(
     format: Format,
     interrupts: &mut Interrupts,
 ) -> Result<(), Failure> {
-    if !arguments.yes && !can_ask() {
-        return Err(Failure::usage("a restore wants to be confirmed, and there is no terminal to ask on")
-            .help("say --yes"));
-    }
-    let so_far = SoFar::default();
+    arguments.consent.check()?;
+    let so_far = SoFar::new(NEXT_STEP);
     let restoring = restore(&arguments, connection, &so_far);
-    let (cluster_id, report) = interrupts.end(restoring, || so_far.interrupted(arguments.mode)).await?;
-    Output::Stdout.print(&describe(&arguments, cluster_id, &report), format)
+    let done = interrupts.end(restoring, || so_far.interrupted()).await?;
+    Output::Stdout.print(&describe(&arguments, &done), format)?;
+    applying::check_left(&done.report)
 }
 
-async fn restore(
-    arguments: &Arguments,
-    connection: &Connection,
-    so_far: &SoFar,
-) -> Result<(ClusterId, RestoreReport), Failure> {
-    let mut archive = ArchiveFile::open(&arguments.file).await?;
+async fn restore(arguments: &Arguments, connection: &Connection, so_far: &SoFar) -> Result<Done, Failure> {
+    let mut archive = ArchiveFile::open(&arguments.plan.file).await?;
+    let header = archive.header().clone();
     let client = connect(connection).await?;
-    let cluster_id = client.send(ListMembers::new()).await?.header.cluster_id;
-    if !arguments.yes {
-        confirm(question(arguments, connection, &mut archive, cluster_id).await?).await?;
-    }
-    let report = apply(arguments, &client, &mut archive, so_far).await?;
-    Ok((cluster_id, report))
-}
-
-async fn apply(
-    arguments: &Arguments,
-    client: &Client,
-    archive: &mut ArchiveFile,
-    so_far: &SoFar,
-) -> Result<RestoreReport, Failure> {
-    let (line, noted) = (ProgressLine::new(Unit::Keys), so_far.clone());
-    let restore = Restore::new(arguments.mode.into()).range(arguments.keys.range());
-    let restore = restore.on_progress(move |progress| {
+    let (line, noted, undo) = (ProgressLine::new(Unit::Keys), so_far.clone(), undo_path(arguments));
+    let restore = plan::restore(&arguments.plan)?.on_progress(move |progress| {
         noted.note(progress);
         line.show(progress);
     });
-    restore.apply(client, archive).await.map_err(|error| {
-        let begun = error.may_have_applied() || so_far.has_written();
-        let failure = Failure::from(error);
-        if begun { failure.with_exit(Exit::Partial).help(arguments.mode.next_step()) } else { failure }
-    })
+    let restore = undo.iter().fold(restore, |restore, path| restore.save_undo(path));
+    let restore = if arguments.no_check { restore.unchecked() } else { restore };
+    let planned = restore.plan(&client, &mut archive).await?;
+    let undo = undo.filter(|_| !planned.summary().is_nothing());
+    let cluster_id = planned.summary().target.cluster_id;
+    let shown = plan::shown(&arguments.plan, connection, &header, planned.summary());
+    let report = applying::confirm_and_apply(planned, &shown, arguments.consent, so_far).await?;
+    Ok(Done { cluster_id, report, undo })
 }
 
-impl From<Mode> for RestoreMode {
-    fn from(mode: Mode) -> Self {
-        match mode {
-            Mode::Refuse => Self::Refuse,
-            Mode::Missing => Self::Missing,
-            Mode::Replace => Self::Replace,
-        }
-    }
-}
-
-/// How far a restore has come, for when it is cut off; `None` until it begins to write.
-#[derive(Clone, Debug, Default)]
-struct SoFar(Arc<Mutex<Option<Progress>>>);
-
-impl SoFar {
-    fn writing(&self) -> MutexGuard<'_, Option<Progress>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, progress: Progress) {
-        if progress.phase == Phase::Writing {
-            *self.writing() = Some(progress);
-        }
-    }
-
-    fn has_written(&self) -> bool {
-        self.writing().is_some_and(|progress| progress.keys > 0)
-    }
-
-    fn interrupted(&self, mode: Mode) -> Failure {
-        let Some(Progress { keys, total_keys, .. }) = *self.writing() else {
-            return Failure::new(Exit::Interrupted, "interrupted; nothing was written");
-        };
-        let (keys, total) = (human::count(keys), human::count(total_keys.unwrap_or_default()));
-        let what =
-            format!("interrupted after {keys} of {total} keys; those under way may or may not be written");
-        Failure::new(Exit::Partial, what).help(mode.next_step())
+/// Where to save what can be undone: as told, or beside nothing of the same name if the mode destroys something.
+fn undo_path(arguments: &Arguments) -> Option<PathBuf> {
+    let destructive = RestoreMode::from(arguments.plan.mode).is_destructive();
+    match &arguments.undo.undo {
+        Some(path) => Some(path.clone()),
+        None => (destructive && !arguments.undo.no_undo).then(|| default_undo(&arguments.plan.file)),
     }
 }
 
-/// What the user is to agree to.
-async fn question(
-    arguments: &Arguments,
-    connection: &Connection,
-    archive: &mut ArchiveFile,
-    cluster_id: ClusterId,
-) -> Result<String, Failure> {
-    let keys = count(arguments, archive).await?;
-    let header = archive.header();
-    Ok(format!(
-        "Restore {} keys of {}, a backup of cluster {} at revision {},\n\
-         to cluster {cluster_id} at {}.\n{}",
-        human::count(keys),
-        arguments.file.display(),
-        header.cluster_id,
-        header.revision,
-        connection.endpoints.join(", "),
-        arguments.mode.consequence(),
-    ))
+fn default_undo(archive: &Path) -> PathBuf {
+    let stem = archive.file_stem().unwrap_or_default().to_string_lossy();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let time = human::time(now.as_millis().try_into().unwrap_or_default());
+    let digits: String = time.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+    format!("{stem}.undo-{digits}.ark").into()
 }
 
-async fn count(arguments: &Arguments, archive: &mut ArchiveFile) -> Result<u64, Failure> {
-    if arguments.keys.is_everything() {
-        return Ok(archive.summary().records);
+fn describe(arguments: &Arguments, done: &Done) -> Report {
+    let report = Report::default()
+        .text("path", arguments.plan.file.display())
+        .text("cluster_id", done.cluster_id)
+        .and(applying::describe(&done.report));
+    match &done.undo {
+        Some(path) => report.text("undo", path.display()),
+        None => report,
     }
-    let mut records = archive.records(arguments.keys.range());
-    let mut count = 0;
-    while let Some(kvs) = records.next_block().await? {
-        count += kvs.len() as u64;
-    }
-    Ok(count)
-}
-
-impl Mode {
-    /// How to complete a restore that wrote some of its keys.
-    fn next_step(self) -> &'static str {
-        match self {
-            Self::Refuse | Self::Missing => {
-                "the same restore with --mode missing writes the keys that are not there"
-            }
-            Self::Replace => "the same restore again writes all of the keys",
-        }
-    }
-
-    fn consequence(self) -> &'static str {
-        match self {
-            Self::Refuse => "Mode refuse: nothing is written if the cluster holds any key in the range.",
-            Self::Missing => "Mode missing: keys that the cluster holds are left as they are.",
-            Self::Replace => "Mode replace: keys that the cluster holds are OVERWRITTEN.",
-        }
-    }
-}
-
-/// Whether there is somebody to read the question and to answer it.
-fn can_ask() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
-}
-
-/// Goes on only after a clear yes.
-async fn confirm(question: String) -> Result<(), Failure> {
-    let asked = spawn_blocking(move || ask(&question)).await;
-    match asked.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Failure::new(Exit::Other, "not confirmed; nothing was written")),
-        Err(error) => Err(Failure::new(Exit::Other, format!("cannot ask for confirmation: {error}"))),
-    }
-}
-
-fn ask(question: &str) -> io::Result<bool> {
-    write!(io::stderr(), "{}\nProceed? [y/N] ", Printable(question.as_bytes()))?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
-}
-
-fn describe(arguments: &Arguments, cluster_id: ClusterId, report: &RestoreReport) -> Report {
-    Report::default()
-        .text("path", arguments.file.display())
-        .text("cluster_id", cluster_id)
-        .with("written", Value::Count(report.written))
-        .with("kept", Value::Count(report.kept))
-        .with("bytes", Value::Bytes(report.bytes))
-        .with("leases", Value::Count(report.leases))
-        .with("revision", Value::Number(report.revision.0))
-        .with("seconds", Value::Seconds(report.elapsed))
 }

@@ -3,10 +3,11 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+use super::batch::Change;
 use crate::archive::Lease;
 use crate::client::{Client, GrantLease};
 use crate::error::{ErrorKind, Result};
-use crate::types::{KeyValue, LeaseId};
+use crate::types::LeaseId;
 
 /// Grants an archive's leases again, each when the first key that needs it is written.
 #[derive(Debug)]
@@ -27,10 +28,10 @@ impl LeaseGranter {
         self.granted.lock().await.len()
     }
 
-    /// Sees to it that every lease which these records need is there.
-    pub(super) async fn ensure(&self, kvs: &[KeyValue]) -> Result<()> {
+    /// Sees to it that every lease which these changes need is there.
+    pub(super) async fn ensure(&self, batch: &[Change]) -> Result<()> {
         let mut granted = self.granted.lock().await;
-        for id in kvs.iter().filter_map(|kv| kv.lease) {
+        for id in batch.iter().filter_map(Change::lease) {
             if !granted.contains(&id) {
                 self.grant(id).await?;
                 granted.insert(id);
@@ -39,11 +40,11 @@ impl LeaseGranter {
         Ok(())
     }
 
-    /// Takes note that the server no longer has some lease of these records: a short one may run out
+    /// Takes note that the server no longer has some lease of these changes: a short one may run out
     /// while the restore is under way.
-    pub(super) async fn forget(&self, kvs: &[KeyValue]) {
+    pub(super) async fn forget(&self, batch: &[Change]) {
         let mut granted = self.granted.lock().await;
-        for id in kvs.iter().filter_map(|kv| kv.lease) {
+        for id in batch.iter().filter_map(Change::lease) {
             granted.remove(&id);
         }
     }

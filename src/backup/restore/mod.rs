@@ -1,42 +1,45 @@
+//! Restoring: a plan that only reads, and its application.
+
+mod apply;
 mod batch;
+mod check;
+mod feed;
 mod leases;
+mod mode;
+mod plan;
+mod revert;
+mod script;
+mod summary;
+mod undo;
 mod write;
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
-
-use self::batch::Batcher;
-use self::leases::LeaseGranter;
-use self::write::{BatchWriter, Written};
+use self::apply::IN_FLIGHT;
+pub use self::apply::{RestorePlan, RestoreReport};
+pub use self::check::RestoreCheck;
+pub use self::mode::RestoreMode;
+use self::plan::Planner;
+pub use self::revert::Undo;
+pub use self::summary::{PlanSummary, Tallies, Tally};
+use self::undo::{UndoWriter, begin_file, is_undo};
+use super::compare::{Archived, Comparison, Live};
 use super::open::ArchiveFile;
-use super::progress::{Observer, Phase, Progress, Tracker};
-use super::verify::VerifyReport;
-use crate::client::{Client, Get};
+use super::progress::{Observer, Phase, Progress};
+use super::selection::{Segment, Selection};
+use crate::archive::Header;
+use crate::client::{Client, Get, malformed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::{KeyRange, KeyValue, Revision};
+use crate::store::PendingFile;
+use crate::types::{self, KeyValue, Revision};
 use crate::util::Escaped;
-
-const IN_FLIGHT: usize = 8;
-
-/// What a restore does with keys that the cluster holds already.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RestoreMode {
-    /// Write nothing if there is any key in the range that is to be restored.
-    #[default]
-    Refuse,
-    /// Leave existing keys alone and write the others.
-    Missing,
-    /// Overwrite them. Keys that the archive does not hold stay.
-    Replace,
-}
 
 /// A restore to be made: the keys of an archive, or some of them, into a live cluster.
 ///
-/// Revisions go forward: restored keys get new ones. Leases are granted again with their old ids
-/// and their full time; one that the cluster still has is used as it is.
+/// [`Restore::plan`] reads only and says what would be done; [`RestorePlan::apply`] does it. Revisions go
+/// forward: restored keys get new ones. Leases are granted again with their old ids and their full time; one that the
+/// cluster still has is used as it is.
 ///
 /// ```no_run
 /// # async fn example(client: etcd_ark::Client) -> etcd_ark::Result<()> {
@@ -44,8 +47,10 @@ pub enum RestoreMode {
 /// use etcd_ark::backup::{ArchiveFile, Restore, RestoreMode};
 ///
 /// let mut archive = ArchiveFile::open("app.ark").await?;
-/// let restore = Restore::new(RestoreMode::Missing).range(KeyRange::prefix("/app/"));
-/// let report = restore.apply(&client, &mut archive).await?;
+/// let restore = Restore::new(RestoreMode::Missing).select(KeyRange::prefix("/app/"));
+/// let plan = restore.plan(&client, &mut archive).await?;
+/// println!("{} keys to be written", plan.summary().writes());
+/// let report = plan.apply().await?;
 /// println!("{} written, {} left as they were", report.written, report.kept);
 /// # Ok(())
 /// # }
@@ -53,219 +58,182 @@ pub enum RestoreMode {
 #[derive(Clone, Debug)]
 pub struct Restore {
     mode: RestoreMode,
-    range: KeyRange,
+    selection: Selection,
+    any_cluster: bool,
+    since: Option<Revision>,
+    undo: Option<PathBuf>,
+    checked: bool,
     observer: Observer,
-}
-
-/// What a restore did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RestoreReport {
-    /// How many keys were written.
-    pub written: u64,
-    /// How many were there and left as they were.
-    pub kept: u64,
-    /// Bytes of keys and values written.
-    pub bytes: u64,
-    /// How many leases were granted, or found in place.
-    pub leases: u64,
-    /// The cluster's revision after the last write; 0 if nothing was written.
-    pub revision: Revision,
-    /// How long it took, verification included.
-    pub elapsed: Duration,
 }
 
 impl Restore {
     /// Restores every key of an archive, in this mode.
     #[must_use]
     pub fn new(mode: RestoreMode) -> Self {
-        Self { mode, range: KeyRange::all(), observer: Observer::default() }
+        Self {
+            mode,
+            selection: Selection::new(),
+            any_cluster: false,
+            since: None,
+            undo: None,
+            checked: true,
+            observer: Observer::default(),
+        }
     }
 
-    /// Restores only the keys of this range. Default: every key.
+    /// Restores only these keys, perhaps to other names. Default: every key, under its own.
     #[must_use]
-    pub fn range(self, range: impl Into<KeyRange>) -> Self {
-        Self { range: range.into(), ..self }
+    pub fn select(self, selection: impl Into<Selection>) -> Self {
+        Self { selection: selection.into(), ..self }
     }
 
-    /// Calls this while the archive is verified, when writing begins, and after every batch that was
-    /// written. Default: nobody is told.
+    /// Lets the target be another cluster than the one that was backed up. Default: that is refused, since it may
+    /// be a mistake.
+    #[must_use]
+    pub fn any_cluster(self) -> Self {
+        Self { any_cluster: true, ..self }
+    }
+
+    /// Leaves keys alone that somebody has written after this revision, unless they are the same as in the archive.
+    /// With the revision at which an interrupted restore was planned, it goes on as if it had not been interrupted.
+    /// Default: what counts is when the plan is made.
+    #[must_use]
+    pub fn unchanged_since(self, revision: Revision) -> Self {
+        Self { since: Some(revision), ..self }
+    }
+
+    /// Before anything is written, saves what the cluster holds of the keys that are going to be changed to this
+    /// file, for [`Undo`](super::Undo). Default: nothing is saved.
+    #[must_use]
+    pub fn save_undo(self, path: impl Into<PathBuf>) -> Self {
+        Self { undo: Some(path.into()), ..self }
+    }
+
+    /// Does not compare once more at the end, which takes as long as reading the keys. Default: it does.
+    #[must_use]
+    pub fn unchecked(self) -> Self {
+        Self { checked: false, ..self }
+    }
+
+    /// Calls this while the archive is verified, while it is compared with the cluster, when writing begins, and
+    /// after every batch that was written. Default: nobody is told.
     #[must_use]
     pub fn on_progress(self, observe: impl Fn(Progress) + Send + Sync + 'static) -> Self {
         Self { observer: Observer::new(observe), ..self }
     }
 
-    /// Verifies the whole archive, then writes.
+    /// Verifies the whole archive and compares it with the cluster at one revision. Changes nothing in the cluster.
+    ///
+    /// Both come in blocks that are cut by content, so only blocks that differ are looked into. Memory is bounded;
+    /// a long plan is kept in a temporary file.
     ///
     /// # Errors
     ///
-    /// Before anything is written: [`ErrorKind::Corrupt`] if the archive is not good,
-    /// [`ErrorKind::Conflict`] if the mode is [`RestoreMode::Refuse`] and there are keys. Afterwards, as
-    /// [`Client::send`], naming the keys at which it stopped and how many were written; the same
-    /// restore with [`RestoreMode::Missing`] goes on from there.
+    /// [`ErrorKind::Corrupt`] if the archive is not good; [`ErrorKind::Config`] if it is of another cluster, if it
+    /// can hold none of the keys, or if two keys would get one name; [`ErrorKind::AlreadyExists`] if the file for undo
+    /// exists; otherwise as [`Client::scan`].
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it stops after some of the keys. Those under way may or may not be written; none is
-    /// written in part.
-    pub async fn apply(&self, client: &Client, archive: &mut ArchiveFile) -> Result<RestoreReport> {
+    /// May be dropped at any time, and so may the plan; then there is no file for undo.
+    pub async fn plan<'a>(&self, client: &Client, archive: &'a mut ArchiveFile) -> Result<RestorePlan<'a>> {
         let began = Instant::now();
         let verified = archive.verify_observed(&self.observer).await?;
         verified.check()?;
-        // Never beyond what was saved: other keys of the cluster are none of the archive's business.
-        let range = self.range.intersection(&archive.header().range);
-        if self.mode == RestoreMode::Refuse {
-            refuse_if_any(client, &range).await?;
-        }
-        let selected = Selected::count(archive, &range).await?;
-        let (written, leases) = self.write(client, archive, &range, verified, selected).await?;
-        Ok(RestoreReport {
-            written: written.keys,
-            kept: written.kept,
-            bytes: written.bytes,
-            leases,
-            revision: written.revision,
+        let segments = self.segments(archive).await?;
+        let mut undo = begin_file(self.undo.as_ref()).await?;
+        let target = Live::open(client, &segments, None).await?;
+        let pinned = target.pinned().ok_or_else(|| malformed("a scan ended without a page"))?;
+        self.check_cluster(archive.header(), pinned)?;
+        let source = Archived::new(archive, &segments, !verified.leases.is_empty());
+        let comparison = Comparison::new(source, target, true);
+        let planner = self.compare(client, comparison, pinned, undo.as_mut()).await?;
+        let planned = planner.finish(pinned, round_trip(client, &segments).await?, IN_FLIGHT)?;
+        Ok(RestorePlan {
+            client: client.clone(),
+            archive,
+            segments,
+            leases: verified.leases,
+            planned,
+            undo,
+            checked: self.checked,
+            observer: self.observer.clone(),
             elapsed: began.elapsed(),
         })
     }
 
-    async fn write(
+    async fn compare(
         &self,
         client: &Client,
-        archive: &mut ArchiveFile,
-        range: &KeyRange,
-        verified: VerifyReport,
-        selected: Selected,
-    ) -> Result<(Written, u64)> {
-        let leases = LeaseGranter::new(client.clone(), verified.leases);
-        let writer = BatchWriter::new(client.clone(), self.mode, leases);
-        let progress = self.observer.begin(Phase::Writing, Some(selected.all));
-        let mut run = Run {
-            writer: &writer,
-            progress,
-            written: Written::default(),
-            total: selected.all,
-            ambiguous: false,
+        mut comparison: Comparison<'_>,
+        pinned: types::Header,
+        undo: Option<&mut PendingFile>,
+    ) -> Result<Planner> {
+        let mut undo = match undo {
+            Some(file) => Some(UndoWriter::begin(client, pinned, file).await?),
+            None => None,
         };
-        run.write(archive, range, |kv| kv.lease.is_none()).await?;
-        if selected.leased > 0 {
-            // Last, so that a short lease does not run out while the rest is written.
-            run.write(archive, range, |kv| kv.lease.is_some()).await?;
-        }
-        Ok((run.written, writer.leases().count().await as u64))
-    }
-}
-
-/// How much there is to write.
-#[derive(Clone, Copy, Debug, Default)]
-struct Selected {
-    all: u64,
-    leased: u64,
-}
-
-impl Selected {
-    async fn count(archive: &mut ArchiveFile, range: &KeyRange) -> Result<Self> {
-        let mut selected = Self::default();
-        let mut records = archive.records(range.clone());
-        while let Some(kvs) = records.next_block().await? {
-            selected.all += kvs.len() as u64;
-            selected.leased += kvs.iter().filter(|kv| kv.lease.is_some()).count() as u64;
-        }
-        Ok(selected)
-    }
-}
-
-async fn refuse_if_any(client: &Client, range: &KeyRange) -> Result<()> {
-    if range.is_empty() {
-        return Ok(());
-    }
-    let found = client.send(Get::new(range.clone()).limit(1).keys_only()).await?;
-    let Some(first) = found.kvs.first() else { return Ok(()) };
-    let message = format!(
-        "the cluster holds {} keys where the restore is to write ({range}), the first {}; \
-         nothing was written; choose whether to leave existing keys alone or to replace them",
-        found.count,
-        Escaped(&first.key)
-    );
-    Err(Error::new(ErrorKind::Conflict, message))
-}
-
-/// The writing of one restore: batches in flight, and what they came to.
-struct Run<'a> {
-    writer: &'a BatchWriter,
-    progress: Tracker,
-    written: Written,
-    total: u64,
-    /// Whether a batch that failed may be written all the same.
-    ambiguous: bool,
-}
-
-type InFlight<'a> = FuturesUnordered<BoxFuture<'a, Result<Written>>>;
-
-impl<'a> Run<'a> {
-    async fn write(
-        &mut self,
-        archive: &mut ArchiveFile,
-        range: &KeyRange,
-        wanted: impl Fn(&KeyValue) -> bool,
-    ) -> Result<()> {
-        let mut in_flight = InFlight::new();
-        let fed = self.feed(&mut in_flight, archive, range, wanted).await;
-        // What is under way is awaited even after a failure, so that the count is true.
-        let drained = self.drain(&mut in_flight).await;
-        fed.and(drained).map_err(|error| self.stopped(error))
-    }
-
-    async fn feed(
-        &mut self,
-        in_flight: &mut InFlight<'a>,
-        archive: &mut ArchiveFile,
-        range: &KeyRange,
-        wanted: impl Fn(&KeyValue) -> bool,
-    ) -> Result<()> {
-        let mut batcher = Batcher::default();
-        let mut records = archive.records(range.clone());
-        while let Some(kvs) = records.next_block().await? {
-            for batch in kvs.into_iter().filter(&wanted).filter_map(|kv| batcher.push(kv)) {
-                self.start(in_flight, batch).await?;
+        let mut planner = Planner::new(self.mode, self.since);
+        let mut progress = self.observer.begin(Phase::Comparing, None);
+        while let Some(compared) = comparison.next().await? {
+            progress.add(compared.keys(), compared.bytes());
+            let changed = planner.take(compared, &comparison)?;
+            if let (Some(undo), Some(key)) = (&mut undo, changed) {
+                undo.save(key).await?;
             }
         }
-        match batcher.take() {
-            Some(last) => self.start(in_flight, last).await,
-            None => Ok(()),
+        if let Some(undo) = undo {
+            undo.finish(client).await?;
         }
+        Ok(planner)
     }
 
-    /// Sends a batch off, once there is room for it.
-    async fn start(&mut self, in_flight: &mut InFlight<'a>, batch: Vec<KeyValue>) -> Result<()> {
-        in_flight.push(self.writer.write(batch).boxed());
-        while in_flight.len() >= IN_FLIGHT
-            && let Some(outcome) = in_flight.next().await
-        {
-            self.settle(outcome)?;
+    /// What is to be restored, and where to; never beyond what was saved: other keys are none of the archive's business.
+    async fn segments(&self, archive: &mut ArchiveFile) -> Result<Vec<Segment>> {
+        let range = [archive.header().range.clone()];
+        if is_undo(archive.header()) {
+            let what =
+                "this archive holds what a restore has changed, and is no backup; undo the restore with it";
+            return Err(Error::new(ErrorKind::Config, what));
         }
-        Ok(())
-    }
-
-    /// Awaits everything; the first failure counts.
-    async fn drain(&mut self, in_flight: &mut InFlight<'a>) -> Result<()> {
-        let mut outcome = Ok(());
-        while let Some(written) = in_flight.next().await {
-            outcome = outcome.and(self.settle(written));
+        for way in self.selection.in_the_way(&range) {
+            if let Some(kvs) = archive.records(way).next_block().await? {
+                return Err(in_the_way(&kvs));
+            }
         }
-        outcome
+        let segments = self.selection.segments(&range)?;
+        if segments.is_empty() {
+            let what = format!("none of the selected keys can be in the archive, which holds {}", range[0]);
+            return Err(Error::new(ErrorKind::Config, what));
+        }
+        Ok(segments)
     }
 
-    fn settle(&mut self, outcome: Result<Written>) -> Result<()> {
-        let written = outcome.inspect_err(|error| self.ambiguous |= error.may_have_applied())?;
-        self.written.add(written);
-        self.progress.add(written.keys + written.kept, written.bytes);
-        Ok(())
+    fn check_cluster(&self, archive: &Header, target: types::Header) -> Result<()> {
+        let (source, target) = (archive.cluster_id, target.cluster_id);
+        if source == target || self.any_cluster {
+            return Ok(());
+        }
+        let what = format!(
+            "the archive is of cluster {source}, but the endpoints are of cluster {target}; nothing was written; \
+             allow another cluster if that is meant (ark: --any-cluster)"
+        );
+        Err(Error::new(ErrorKind::Config, what))
     }
+}
 
-    fn stopped(&self, error: Error) -> Error {
-        let (written, total) = (self.written.keys, self.total);
-        let stopped = format!("stopped after {written} of {total} keys were written");
-        error.context(stopped).maybe_applied(self.ambiguous)
-    }
+/// How long a read of one key takes.
+async fn round_trip(client: &Client, segments: &[Segment]) -> Result<Duration> {
+    let Some(first) = segments.first() else { return Ok(Duration::ZERO) };
+    let began = Instant::now();
+    client.send(Get::new(first.target.start().clone())).await?;
+    Ok(began.elapsed())
+}
+
+fn in_the_way(kvs: &[KeyValue]) -> Error {
+    let first = kvs.first().map(|kv| Escaped(&kv.key).to_string()).unwrap_or_default();
+    let what = format!(
+        "keys are to go where others of the archive stay, as {first}; leave those out, or give them another place too"
+    );
+    Error::new(ErrorKind::Config, what)
 }

@@ -1,137 +1,170 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::RestoreMode;
+use super::batch::{Change, Limits, Target, portions};
 use super::leases::LeaseGranter;
-use crate::client::{Client, Compare, Get, OperationResult, Put, Txn, TxnResult, malformed};
+use crate::client::{
+    Client, Compare, Delete, Get, OperationResult, Put, Relation, Txn, TxnResult, malformed,
+};
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::{KeyValue, Revision};
-use crate::util::Escaped;
+use crate::types::{KeyRange, KeyValue, Revision};
+use crate::util::{Escaped, lock};
 
 /// How long one transaction may take, all attempts together.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a batch is tried again because a lease ran out under it.
 const LEASE_ATTEMPTS: u32 = 3;
+/// How many of the keys that were left alone are named.
+pub(super) const NAMED: usize = 100;
 
-/// What became of a batch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What became of changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Written {
-    pub(super) keys: u64,
+    pub(super) puts: u64,
     pub(super) bytes: u64,
-    /// Keys that were there and left alone.
-    pub(super) kept: u64,
+    pub(super) deleted: u64,
+    /// Keys that somebody had written since the plan was made; they were left alone.
+    pub(super) left: u64,
+    /// The first of those.
+    pub(super) left_keys: Vec<Bytes>,
     /// The revision of the last write.
     pub(super) revision: Revision,
 }
 
 impl Written {
     pub(super) fn add(&mut self, other: Self) {
-        self.keys += other.keys;
+        self.puts += other.puts;
         self.bytes += other.bytes;
-        self.kept += other.kept;
+        self.deleted += other.deleted;
+        self.left += other.left;
+        let room = NAMED - self.left_keys.len().min(NAMED);
+        self.left_keys.extend(other.left_keys.into_iter().take(room));
         self.revision = self.revision.max(other.revision);
+    }
+
+    fn done(&mut self, change: &Change) {
+        self.bytes += change.bytes();
+        match change.to {
+            Target::Put { .. } => self.puts += 1,
+            Target::Gone => self.deleted += 1,
+        }
+    }
+
+    fn left(&mut self, change: Change) {
+        self.left += 1;
+        if self.left_keys.len() < NAMED {
+            // A copy, lest the report keep the block that the key came in.
+            self.left_keys.push(Bytes::copy_from_slice(&change.key));
+        }
     }
 }
 
-/// Writes batches into a cluster, as the mode allows.
+/// Writes batches into a cluster, and learns how large they may be.
 #[derive(Debug)]
 pub(super) struct BatchWriter {
     client: Client,
-    mode: RestoreMode,
     leases: LeaseGranter,
+    limits: Mutex<Limits>,
 }
 
 impl BatchWriter {
-    pub(super) fn new(client: Client, mode: RestoreMode, leases: LeaseGranter) -> Self {
-        Self { client, mode, leases }
+    pub(super) fn new(client: Client, leases: LeaseGranter) -> Self {
+        Self { client, leases, limits: Mutex::default() }
     }
 
     pub(super) fn leases(&self) -> &LeaseGranter {
         &self.leases
     }
 
-    /// Writes the batch, leaving out what the mode leaves alone.
-    pub(super) async fn write(&self, mut batch: Vec<KeyValue>) -> Result<Written> {
+    pub(super) fn limits(&self) -> Limits {
+        *lock(&self.limits)
+    }
+
+    /// Makes the changes, leaving out those whose guards say so.
+    pub(super) async fn write(&self, batch: Vec<Change>) -> Result<Written> {
         let mut written = Written::default();
-        while !batch.is_empty() {
-            let result = self.send(&batch).await?;
-            if result.succeeded {
-                written.revision = result.header.revision;
-                written.keys += batch.len() as u64;
-                written.bytes += batch.iter().map(|kv| (kv.key.len() + kv.value.len()) as u64).sum::<u64>();
-                break;
+        let mut batches = VecDeque::from([batch]);
+        while let Some(batch) = batches.pop_front() {
+            match self.send(&batch).await {
+                Ok(result) => batches.extend(written.take(batch, result)?),
+                Err(error) if error.kind() == ErrorKind::TooLarge && batch.len() > 1 => {
+                    batches.extend(portions(batch.clone(), self.learn(&batch, &error)));
+                }
+                Err(error) => return Err(refused(error, &batch)),
             }
-            let before = batch.len();
-            batch = self.without_existing(batch, existing(result))?;
-            if batch.len() == before {
-                return Err(malformed("a transaction failed because keys exist, but the server shows none"));
-            }
-            self.count_existing(&mut written, before - batch.len());
         }
         Ok(written)
     }
 
-    /// Keys that were found in place: under `Refuse` they are our own, of an attempt whose answer was
-    /// lost, since any other would have ended the restore.
-    fn count_existing(&self, written: &mut Written, keys: usize) {
-        match self.mode {
-            RestoreMode::Refuse => written.keys += keys as u64,
-            RestoreMode::Missing | RestoreMode::Replace => written.kept += keys as u64,
-        }
+    /// What the server refused must not come again, in this restore.
+    fn learn(&self, batch: &[Change], error: &Error) -> Limits {
+        let mut limits = lock(&self.limits);
+        let too_many = error.to_string().contains("too many operations");
+        *limits = if too_many { limits.with_fewer(batch) } else { limits.with_less(batch) };
+        *limits
     }
 
-    async fn send(&self, batch: &[KeyValue]) -> Result<TxnResult> {
+    async fn send(&self, batch: &[Change]) -> Result<TxnResult> {
         let mut attempts = 0;
         loop {
             self.leases.ensure(batch).await?;
             attempts += 1;
-            match self.client.send_within(self.transaction(batch), WRITE_TIMEOUT).await {
+            match self.client.send_within(transaction(batch), WRITE_TIMEOUT).await {
                 Err(error) if error.kind() == ErrorKind::NotFound && attempts < LEASE_ATTEMPTS => {
                     self.leases.forget(batch).await;
                 }
-                outcome => return outcome.map_err(|error| error.context(describe(batch))),
+                outcome => return outcome,
             }
         }
     }
+}
 
-    /// Repeating one does no harm: a guarded put finds its own earlier success, a plain one writes
-    /// the same once more.
-    fn transaction(&self, batch: &[KeyValue]) -> Txn {
-        batch.iter().fold(Txn::new().idempotent(), |txn, kv| {
-            let txn = txn.then(Put::new(kv.key.clone(), kv.value.clone()).lease(kv.lease));
-            let key = kv.key.clone();
-            match self.mode {
-                RestoreMode::Replace => txn,
-                RestoreMode::Refuse => txn.when(Compare::absent(key.clone())).otherwise(Get::new(key)),
-                RestoreMode::Missing => {
-                    txn.when(Compare::absent(key.clone())).otherwise(Get::new(key).keys_only())
-                }
-            }
-        })
-    }
-
-    fn without_existing(
-        &self,
-        batch: Vec<KeyValue>,
-        existing: HashMap<Bytes, KeyValue>,
-    ) -> Result<Vec<KeyValue>> {
-        let foreign = |kv: &&KeyValue| existing.get(&kv.key).is_some_and(|there| !same(there, kv));
-        if let Some(kv) = batch.iter().find(foreign).filter(|_| self.mode == RestoreMode::Refuse) {
-            let message = format!("key {} came into being meanwhile; it was left alone", Escaped(&kv.key));
-            return Err(Error::new(ErrorKind::Conflict, message));
+impl Written {
+    /// Counts what a transaction did; gives back what is to be tried once more without what stood in the way.
+    fn take(&mut self, batch: Vec<Change>, result: TxnResult) -> Result<Option<Vec<Change>>> {
+        if result.succeeded {
+            self.revision = result.header.revision;
+            batch.iter().for_each(|change| self.done(change));
+            return Ok(None);
         }
-        Ok(batch.into_iter().filter(|kv| !existing.contains_key(&kv.key)).collect())
+        let (before, found) = (batch.len(), found(result));
+        let mut again = Vec::new();
+        for change in batch {
+            let found = found.get(&change.key);
+            match () {
+                () if change.may_pass(found) => again.push(change),
+                () if change.is_done(found) => self.done(&change),
+                () => self.left(change),
+            }
+        }
+        if again.len() == before {
+            return Err(malformed("a transaction failed by its comparisons, but all of them hold"));
+        }
+        Ok(Some(again).filter(|again| !again.is_empty()))
     }
 }
 
-/// Whether the key holds what would be written: an attempt whose answer was lost leaves it so.
-fn same(there: &KeyValue, wanted: &KeyValue) -> bool {
-    there.value == wanted.value && there.lease == wanted.lease
+/// Repeating one does no harm: a guarded change finds its own earlier success, another does the same once more.
+fn transaction(batch: &[Change]) -> Txn {
+    batch.iter().fold(Txn::new().idempotent(), |txn, change| {
+        let key = change.key.clone();
+        let txn = match &change.to {
+            Target::Put { value, lease } => txn.then(Put::new(key.clone(), value.clone()).lease(*lease)),
+            Target::Gone => txn.then(Delete::new(KeyRange::key(key.clone()))),
+        };
+        match change.guard {
+            Some(seen) => txn
+                .when(Compare::mod_revision(key.clone(), Relation::Equal, seen))
+                .otherwise(Get::new(KeyRange::key(key))),
+            None => txn,
+        }
+    })
 }
 
-fn existing(result: TxnResult) -> HashMap<Bytes, KeyValue> {
+fn found(result: TxnResult) -> HashMap<Bytes, KeyValue> {
     let found = result.responses.into_iter().flat_map(|response| match response {
         OperationResult::Get(get) => get.kvs,
         _ => Vec::new(),
@@ -139,10 +172,22 @@ fn existing(result: TxnResult) -> HashMap<Bytes, KeyValue> {
     found.map(|kv| (kv.key.clone(), kv)).collect()
 }
 
-fn describe(batch: &[KeyValue]) -> String {
+/// The server's refusal with the keys that it is about, and what to do.
+fn refused(error: Error, batch: &[Change]) -> Error {
+    let advice = match error.kind() {
+        ErrorKind::TooLarge => {
+            "; raise the servers' --max-request-bytes above this key's size, or leave it out"
+        }
+        ErrorKind::PermissionDenied => "; the user needs a role with read and write permission on it",
+        _ => "",
+    };
+    error.context(format!("writing {}{advice}", describe(batch)))
+}
+
+fn describe(batch: &[Change]) -> String {
     match batch {
-        [] => "writing nothing".into(),
-        [kv] => format!("writing key {}", Escaped(&kv.key)),
-        [first, .., last] => format!("writing keys {} to {}", Escaped(&first.key), Escaped(&last.key)),
+        [] => "nothing".into(),
+        [change] => format!("key {} of {} bytes", Escaped(&change.key), change.bytes()),
+        [first, .., last] => format!("keys {} to {}", Escaped(&first.key), Escaped(&last.key)),
     }
 }

@@ -1,0 +1,121 @@
+//! The flags of the commands that write to a cluster, or say what they would write.
+
+use std::path::PathBuf;
+
+use clap::{Args as Flags, ValueEnum};
+use etcd_ark::backup::RestoreMode;
+
+use super::select::SelectAndMap;
+
+/// What is to be restored.
+#[derive(Debug, Flags)]
+pub(crate) struct Plan {
+    /// The archive.
+    pub(crate) file: PathBuf,
+    /// What to do about keys that the cluster holds already.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) mode: Mode,
+    #[command(flatten)]
+    pub(crate) keys: SelectAndMap,
+    /// Let the target be another cluster than the one that was backed up.
+    #[arg(long)]
+    pub(crate) any_cluster: bool,
+    /// Leave keys alone that were written after this revision: that of the plan of a restore which was interrupted.
+    #[arg(long, value_name = "REVISION", value_parser = clap::value_parser!(i64).range(1..))]
+    pub(crate) unchanged_since: Option<i64>,
+}
+
+#[derive(Debug, Flags)]
+#[command(
+    after_help = "Examples:\n  ark restore today.ark\n  ark restore today.ark --prefix /app/ --mode mirror\n  ark restore today.ark --map /app/=/old-app/ --yes"
+)]
+pub(crate) struct Restore {
+    #[command(flatten)]
+    pub(crate) plan: Plan,
+    #[command(flatten)]
+    pub(crate) undo: SaveUndo,
+    /// Don't compare once more when everything is written.
+    #[arg(long)]
+    pub(crate) no_check: bool,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
+
+#[derive(Debug, Flags)]
+pub(crate) struct SaveUndo {
+    /// Save what the cluster holds of the keys that will be changed to this file, for `ark undo`.
+    ///
+    /// Modes that overwrite or delete do so in any case, by default to a file in the current folder whose name
+    /// tells archive and time.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) undo: Option<PathBuf>,
+    /// Don't.
+    #[arg(long, conflicts_with = "undo")]
+    pub(crate) no_undo: bool,
+}
+
+#[derive(Clone, Copy, Debug, Flags)]
+pub(crate) struct Consent {
+    /// Don't ask; needed where there is no terminal to ask on.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Flags)]
+#[command(after_help = "Example:\n  ark undo today.undo-20300101T000000Z.ark today.ark")]
+pub(crate) struct Undo {
+    /// What `ark restore` saved before it wrote.
+    pub(crate) undo: PathBuf,
+    /// The archive that was restored: a key that holds something else now is left alone.
+    pub(crate) restored: PathBuf,
+    /// As it was restored.
+    #[command(flatten)]
+    pub(crate) keys: SelectAndMap,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum Mode {
+    /// Write nothing if the cluster holds any key with another value or lease.
+    #[default]
+    Refuse,
+    /// Write only keys that the cluster does not hold.
+    Missing,
+    /// Write over what the cluster holds, but not over what changes after the plan is shown.
+    Unchanged,
+    /// Write over what the cluster holds.
+    Replace,
+    /// As replace, and at last delete the keys that the archive does not hold.
+    Mirror,
+    /// Write every key anew, and at last delete the others.
+    Overwrite,
+}
+
+impl From<Mode> for RestoreMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Refuse => Self::Refuse,
+            Mode::Missing => Self::Missing,
+            Mode::Unchanged => Self::Unchanged,
+            Mode::Replace => Self::Replace,
+            Mode::Mirror => Self::Mirror,
+            Mode::Overwrite => Self::Overwrite,
+        }
+    }
+}
+
+impl Mode {
+    pub(crate) fn consequence(self) -> &'static str {
+        match self {
+            Self::Refuse => "Mode refuse: nothing is written if a key is there with another value or lease.",
+            Self::Missing => "Mode missing: keys that the cluster holds are left as they are.",
+            Self::Unchanged => "Mode unchanged: keys are OVERWRITTEN, unless they change from now on.",
+            Self::Replace => "Mode replace: keys that the cluster holds are OVERWRITTEN.",
+            Self::Mirror => {
+                "Mode mirror: keys are OVERWRITTEN, and those that the archive does not hold DELETED."
+            }
+            Self::Overwrite => "Mode overwrite: ALL keys are written anew, and the others DELETED.",
+        }
+    }
+}

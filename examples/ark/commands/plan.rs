@@ -1,0 +1,173 @@
+use std::fmt::Write;
+use std::path::Path;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use etcd_ark::archive::Header;
+use etcd_ark::backup::{ArchiveFile, PlanSummary, Restore, RestoreMode, Tallies, Tally};
+use etcd_ark::{Client, Escaped, Revision};
+
+use crate::args::{Connection, Plan as Arguments};
+use crate::connect::connect;
+use crate::failure::Failure;
+use crate::human::{self, Printable};
+use crate::output::{Format, Output, Report, Value};
+use crate::progress::{ProgressLine, Unit};
+
+/// How many lines by prefix people are shown.
+const SHOWN_PREFIXES: usize = 20;
+
+pub(super) async fn run(
+    arguments: Arguments,
+    connection: &Connection,
+    format: Format,
+) -> Result<(), Failure> {
+    let mut archive = ArchiveFile::open(&arguments.file).await?;
+    let header = archive.header().clone();
+    let client = connect(connection).await?;
+    let line = ProgressLine::new(Unit::Keys);
+    let restore = restore(&arguments)?.on_progress(move |progress| line.show(progress));
+    let summary = plan_summary(restore, &client, &mut archive).await?;
+    match format {
+        Format::Json => Output::Stdout.print(&describe(&arguments.file, &header, &summary), format),
+        Format::Simple => {
+            let text = shown(&arguments, connection, &header, &summary);
+            Output::Stdout.write(text.as_bytes()).map(drop)
+        }
+    }
+}
+
+async fn plan_summary(
+    restore: Restore,
+    client: &Client,
+    archive: &mut ArchiveFile,
+) -> Result<PlanSummary, Failure> {
+    Ok(restore.plan(client, archive).await?.summary().clone())
+}
+
+pub(super) fn restore(arguments: &Arguments) -> Result<Restore, Failure> {
+    let restore = Restore::new(arguments.mode.into()).select(arguments.keys.selection()?);
+    let restore = if arguments.any_cluster { restore.any_cluster() } else { restore };
+    Ok(arguments.unchanged_since.map(Revision).into_iter().fold(restore, Restore::unchanged_since))
+}
+
+/// The plan of a restore for people, with where from and where to.
+pub(super) fn shown(
+    arguments: &Arguments,
+    connection: &Connection,
+    header: &Header,
+    plan: &PlanSummary,
+) -> String {
+    let mut text = format!(
+        "Restore {} keys of {}, a backup of cluster {} at revision {},\nto cluster {} at {}, revision {}.\n",
+        human::count(plan.writes()),
+        arguments.file.display(),
+        header.cluster_id,
+        header.revision,
+        plan.target.cluster_id,
+        connection.endpoints.join(", "),
+        plan.target.revision,
+    );
+    text += &numbers(plan);
+    let found = plan.prefixes.iter().map(|(prefix, _)| &prefix[..]);
+    for remark in arguments.keys.select.remarks(found) {
+        text += &format!("Note: {remark}.\n");
+    }
+    text += arguments.mode.consequence();
+    Printable((text + "\n").as_bytes()).to_string()
+}
+
+/// What a plan says, for people.
+pub(super) fn numbers(plan: &PlanSummary) -> String {
+    let mut text = String::new();
+    for (name, tally) in named(&plan.total) {
+        if tally.keys > 0 {
+            // Writing to a string does not fail.
+            let _ = writeln!(
+                text,
+                "  {name:9} {:>12} keys  {}",
+                human::count(tally.keys),
+                human::bytes(tally.bytes)
+            );
+        }
+    }
+    if plan.prefixes.len() > 1 {
+        by_prefix(plan, &mut text);
+    }
+    if let Some(first) = plan.conflicts.first() {
+        let _ = writeln!(text, "Different in the cluster and left alone, the first: {}", Escaped(first));
+    }
+    if !plan.is_nothing() {
+        let _ = writeln!(
+            text,
+            "About {} requests, {} leases, {} if writes go as reads did.",
+            human::count(plan.requests),
+            human::count(plan.leases),
+            human::seconds(plan.estimated)
+        );
+    }
+    text
+}
+
+fn by_prefix(plan: &PlanSummary, text: &mut String) {
+    for (prefix, tallies) in plan.prefixes.iter().take(SHOWN_PREFIXES) {
+        let told = named(tallies).into_iter().filter(|(_, tally)| tally.keys > 0);
+        let told: Vec<_> = told.map(|(name, tally)| format!("{name} {}", human::count(tally.keys))).collect();
+        let _ = writeln!(text, "  {}: {}", name_of(prefix), told.join(", "));
+    }
+    if let Some(more) = plan.prefixes.len().checked_sub(SHOWN_PREFIXES).filter(|more| *more > 0) {
+        let _ = writeln!(text, "  and {more} prefixes more; -w json lists up to a thousand");
+    }
+}
+
+fn name_of(prefix: &[u8]) -> String {
+    if prefix.is_empty() { "all others".to_owned() } else { Escaped(prefix).to_string() }
+}
+
+fn named(tallies: &Tallies) -> [(&'static str, Tally); 6] {
+    [
+        ("create", tallies.create),
+        ("update", tallies.update),
+        ("delete", tallies.delete),
+        ("unchanged", tallies.unchanged),
+        ("keep", tallies.keep),
+        ("extra", tallies.extra),
+    ]
+}
+
+/// The plan for programs.
+fn describe(path: &Path, header: &Header, plan: &PlanSummary) -> Report {
+    let report = Report::default()
+        .text("path", path.display())
+        .text("mode", mode_name(plan.mode))
+        .text("source_cluster_id", header.cluster_id)
+        .with("source_revision", Value::Number(header.revision.0))
+        .text("cluster_id", plan.target.cluster_id)
+        .with("revision", Value::Number(plan.target.revision.0));
+    let prefixes = plan.prefixes.iter().map(|(prefix, tallies)| {
+        Report::default().text("prefix", BASE64_STANDARD.encode(prefix)).and(describe_tallies(tallies))
+    });
+    report
+        .and(describe_tallies(&plan.total))
+        .with("prefixes", Value::Reports(prefixes.collect()))
+        .with("conflicts", keys(&plan.conflicts))
+        .with("leases", Value::Count(plan.leases))
+        .with("requests", Value::Count(plan.requests))
+        .with("estimated_seconds", Value::Seconds(plan.estimated))
+}
+
+pub(super) fn keys(keys: &[bytes::Bytes]) -> Value {
+    Value::Texts(keys.iter().map(|key| BASE64_STANDARD.encode(key)).collect())
+}
+
+fn describe_tallies(tallies: &Tallies) -> Report {
+    named(tallies).into_iter().fold(Report::default(), |report, (name, tally)| {
+        let tally =
+            Report::default().with("keys", Value::Count(tally.keys)).with("bytes", Value::Bytes(tally.bytes));
+        report.with(name, Value::Reports(vec![tally]))
+    })
+}
+
+fn mode_name(mode: RestoreMode) -> String {
+    format!("{mode:?}").to_lowercase()
+}

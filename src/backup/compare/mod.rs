@@ -1,0 +1,175 @@
+//! What differs between two states, an archive's or a cluster's.
+//!
+//! Both sides come in the blocks that their content cuts them into: equal blocks are recognized by their hashes, and
+//! only unequal ones are looked into. Memory is bounded by a few blocks and a page.
+
+mod archived;
+mod live;
+mod run;
+
+use std::cmp::Ordering;
+
+use bytes::Bytes;
+
+pub(super) use self::archived::Archived;
+pub(super) use self::live::Live;
+pub(super) use self::run::Run;
+use crate::error::Result;
+use crate::types::KeyValue;
+
+/// One of the two states.
+#[derive(Debug)]
+pub(super) enum Side<'a> {
+    Archived(Box<Archived<'a>>),
+    Live(Box<Live>),
+}
+
+impl<'a> From<Archived<'a>> for Side<'a> {
+    fn from(side: Archived<'a>) -> Self {
+        Self::Archived(Box::new(side))
+    }
+}
+
+impl From<Live> for Side<'_> {
+    fn from(side: Live) -> Self {
+        Self::Live(Box::new(side))
+    }
+}
+
+impl Side<'_> {
+    async fn next_run(&mut self) -> Result<Option<Run>> {
+        match self {
+            Self::Archived(side) => side.next_run().await,
+            Self::Live(side) => side.next_run().await,
+        }
+    }
+
+    async fn opened(&mut self, run: Run) -> Result<Run> {
+        match self {
+            Self::Archived(side) => side.opened(run).await,
+            Self::Live(_) => Ok(run),
+        }
+    }
+}
+
+/// What comes next in key order.
+#[derive(Debug)]
+pub(super) enum Compared {
+    /// Both sides hold these, the right side's records if it was read.
+    Same(Run),
+    /// One key, as each side has it; at least one does, and if both do they may be the same.
+    Key { left: Option<KeyValue>, right: Option<KeyValue> },
+}
+
+impl Compared {
+    pub(super) fn keys(&self) -> u64 {
+        match self {
+            Self::Same(run) => run.records,
+            Self::Key { .. } => 1,
+        }
+    }
+
+    /// Bytes of keys and values; 0 where they were not read.
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Self::Same(run) => run.bytes(),
+            Self::Key { left, right } => left.as_ref().or(right.as_ref()).map_or(0, bytes),
+        }
+    }
+}
+
+/// Bytes of key and value.
+fn bytes(kv: &KeyValue) -> u64 {
+    (kv.key.len() + kv.value.len()) as u64
+}
+
+/// Walks through two states in key order.
+#[derive(Debug)]
+pub(super) struct Comparison<'a> {
+    left: Front<'a>,
+    right: Front<'a>,
+    /// Whether a key that has another lease is another key.
+    leases_count: bool,
+}
+
+/// A side, and the run that it has come to.
+#[derive(Debug)]
+struct Front<'a> {
+    side: Side<'a>,
+    run: Option<Run>,
+}
+
+impl<'a> Comparison<'a> {
+    pub(super) fn new(left: impl Into<Side<'a>>, right: impl Into<Side<'a>>, leases_count: bool) -> Self {
+        let front = |side| Front { side, run: None };
+        Self { left: front(left.into()), right: front(right.into()), leases_count }
+    }
+
+    /// Whether both hold the same.
+    pub(super) fn is_same(&self, left: &KeyValue, right: &KeyValue) -> bool {
+        left.value == right.value && (!self.leases_count || left.lease == right.lease)
+    }
+
+    pub(super) async fn next(&mut self) -> Result<Option<Compared>> {
+        self.left.advance().await?;
+        self.right.advance().await?;
+        if let Some(same) = self.take_equal() {
+            return Ok(Some(Compared::Same(same)));
+        }
+        self.left.open().await?;
+        self.right.open().await?;
+        Ok(match order(self.left.key(), self.right.key()) {
+            None => None,
+            Some(Ordering::Less) => Some(Compared::Key { left: self.left.pop(), right: None }),
+            Some(Ordering::Greater) => Some(Compared::Key { left: None, right: self.right.pop() }),
+            Some(Ordering::Equal) => Some(Compared::Key { left: self.left.pop(), right: self.right.pop() }),
+        })
+    }
+
+    fn take_equal(&mut self) -> Option<Run> {
+        let (left, right) = (self.left.run.as_ref()?, self.right.run.as_ref()?);
+        if !left.equals(right, self.leases_count) {
+            return None;
+        }
+        self.left.run = None;
+        self.right.run.take()
+    }
+}
+
+impl Front<'_> {
+    /// Goes on to the next run that is not at its end.
+    async fn advance(&mut self) -> Result<()> {
+        while self.run.as_ref().is_none_or(|run| run.records == 0) {
+            self.run = self.side.next_run().await?;
+            if self.run.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn open(&mut self) -> Result<()> {
+        if let Some(run) = self.run.take() {
+            self.run = Some(self.side.opened(run).await?);
+        }
+        Ok(())
+    }
+
+    fn key(&self) -> Option<&Bytes> {
+        self.run.as_ref()?.key()
+    }
+
+    fn pop(&mut self) -> Option<KeyValue> {
+        self.run.as_mut()?.pop()
+    }
+}
+
+/// Which side's key comes first; a side without one comes last.
+fn order(left: Option<&Bytes>, right: Option<&Bytes>) -> Option<Ordering> {
+    match (left, right) {
+        (None, None) => None,
+        (Some(_), None) => Some(Ordering::Less),
+        (None, Some(_)) => Some(Ordering::Greater),
+        (Some(left), Some(right)) => Some(left.cmp(right)),
+    }
+}

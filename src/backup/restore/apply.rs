@@ -1,0 +1,212 @@
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+
+use super::batch::{Batcher, Change};
+use super::check::{RestoreCheck, check};
+use super::feed::{Feed, Pass};
+use super::leases::LeaseGranter;
+use super::plan::{Planned, check_conflicts};
+use super::summary::PlanSummary;
+use super::write::{BatchWriter, Written};
+use crate::archive::Lease;
+use crate::backup::compare::Archived;
+use crate::backup::open::ArchiveFile;
+use crate::backup::progress::{Observer, Phase, Tracker};
+use crate::backup::selection::Segment;
+use crate::client::Client;
+use crate::error::{Error, Result};
+use crate::store::PendingFile;
+use crate::types::Revision;
+
+/// Batches that are under way at once.
+pub(super) const IN_FLIGHT: u32 = 8;
+
+/// What a restore is going to do. Made by [`Restore::plan`](super::Restore::plan); reads only until it is applied.
+#[derive(Debug)]
+pub struct RestorePlan<'a> {
+    pub(super) client: Client,
+    pub(super) archive: &'a mut ArchiveFile,
+    pub(super) segments: Vec<Segment>,
+    pub(super) leases: Vec<Lease>,
+    pub(super) planned: Planned,
+    pub(super) undo: Option<PendingFile>,
+    pub(super) checked: bool,
+    pub(super) observer: Observer,
+    pub(super) elapsed: Duration,
+}
+
+/// What a restore did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RestoreReport {
+    /// How many keys were written.
+    pub written: u64,
+    /// How many keys of the archive were there and left as they were, as planned.
+    pub kept: u64,
+    /// How many keys were deleted.
+    pub deleted: u64,
+    /// How many keys somebody had written since the plan was made: they were left alone.
+    pub left: u64,
+    /// The first hundred of those.
+    pub left_keys: Vec<Bytes>,
+    /// Bytes of keys and values written.
+    pub bytes: u64,
+    /// How many leases were granted, or found in place.
+    pub leases: u64,
+    /// The cluster's revision when the plan was made.
+    pub before: Revision,
+    /// The cluster's revision after the last write; 0 if nothing was written.
+    pub revision: Revision,
+    /// What the cluster holds afterwards; `None` if that was not looked at.
+    pub check: Option<RestoreCheck>,
+    /// How long it took, planning included, but not the time in between.
+    pub elapsed: Duration,
+}
+
+impl RestorePlan<'_> {
+    /// What it is going to do.
+    #[must_use]
+    pub fn summary(&self) -> &PlanSummary {
+        &self.planned.summary
+    }
+
+    /// Does it.
+    ///
+    /// Interrupted at any time, it can be planned and applied again: what is done already is then the same as in
+    /// the archive, and left as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) if the mode is [`RestoreMode::Refuse`](super::RestoreMode)
+    /// and there are conflicts; nothing is written then. Afterwards, as [`Client::send`], naming the keys at which it
+    /// stopped and how many were written.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it stops after some of the keys. Those under way may or may not be written; none is written in
+    /// part.
+    pub async fn apply(mut self) -> Result<RestoreReport> {
+        let began = Instant::now();
+        check_conflicts(self.summary())?;
+        if let Some(undo) = self.undo.take().filter(|_| !self.summary().is_nothing()) {
+            undo.commit().await?;
+        }
+        let (written, leases) = self.write().await?;
+        let check = if self.checked { Some(self.check().await?) } else { None };
+        let summary = self.summary();
+        Ok(RestoreReport {
+            written: written.puts,
+            kept: summary.total.unchanged.keys + summary.total.keep.keys,
+            deleted: written.deleted,
+            left: written.left,
+            left_keys: written.left_keys,
+            bytes: written.bytes,
+            leases,
+            before: summary.target.revision,
+            revision: written.revision,
+            check,
+            elapsed: self.elapsed + began.elapsed(),
+        })
+    }
+
+    async fn check(&mut self) -> Result<RestoreCheck> {
+        let mut progress = self.observer.begin(Phase::Comparing, None);
+        check(&self.client, self.archive, &self.segments, &mut progress).await
+    }
+
+    async fn write(&mut self) -> Result<(Written, u64)> {
+        let total = self.summary().writes() + self.summary().total.delete.keys;
+        let progress = self.observer.begin(Phase::Writing, Some(total));
+        let leases = LeaseGranter::new(self.client.clone(), std::mem::take(&mut self.leases));
+        let writer = BatchWriter::new(self.client.clone(), leases);
+        let mut run = Run { writer: &writer, progress, written: Written::default(), total, ambiguous: false };
+        for pass in self.passes() {
+            let source = Archived::new(self.archive, &self.segments, true);
+            let feed = Feed::new(&mut self.planned.script, source, self.planned.summary.mode, pass)?;
+            run.write(feed).await?;
+        }
+        Ok((run.written, writer.leases().count().await as u64))
+    }
+
+    fn passes(&self) -> Vec<Pass> {
+        let summary = self.summary();
+        let needed = |pass: &Pass| match pass {
+            Pass::Plain => summary.writes() > 0,
+            Pass::Leased => summary.leases > 0,
+            Pass::Deletions => summary.total.delete.keys > 0,
+        };
+        [Pass::Plain, Pass::Leased, Pass::Deletions].into_iter().filter(needed).collect()
+    }
+}
+
+/// The writing of one restore: batches in flight, and what they came to.
+struct Run<'a> {
+    writer: &'a BatchWriter,
+    progress: Tracker,
+    written: Written,
+    total: u64,
+    /// Whether a batch that failed may be written all the same.
+    ambiguous: bool,
+}
+
+type InFlight<'a> = FuturesUnordered<BoxFuture<'a, Result<Written>>>;
+
+impl<'a> Run<'a> {
+    async fn write(&mut self, feed: Feed<'_>) -> Result<()> {
+        let mut in_flight = InFlight::new();
+        let fed = self.feed(&mut in_flight, feed).await;
+        // What is under way is awaited even after a failure, so that the count is true.
+        let drained = self.drain(&mut in_flight).await;
+        fed.and(drained).map_err(|error| self.stopped(error))
+    }
+
+    async fn feed(&mut self, in_flight: &mut InFlight<'a>, mut feed: Feed<'_>) -> Result<()> {
+        let mut batcher = Batcher::default();
+        while let Some(change) = feed.next().await? {
+            if let Some(batch) = batcher.push(change, self.writer.limits()) {
+                self.start(in_flight, batch).await?;
+            }
+        }
+        match batcher.take() {
+            Some(last) => self.start(in_flight, last).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Sends a batch off, once there is room for it.
+    async fn start(&mut self, in_flight: &mut InFlight<'a>, batch: Vec<Change>) -> Result<()> {
+        in_flight.push(self.writer.write(batch).boxed());
+        while in_flight.len() >= IN_FLIGHT as usize
+            && let Some(outcome) = in_flight.next().await
+        {
+            self.settle(outcome)?;
+        }
+        Ok(())
+    }
+
+    /// Awaits everything; the first failure counts.
+    async fn drain(&mut self, in_flight: &mut InFlight<'a>) -> Result<()> {
+        let mut outcome = Ok(());
+        while let Some(written) = in_flight.next().await {
+            outcome = outcome.and(self.settle(written));
+        }
+        outcome
+    }
+
+    fn settle(&mut self, outcome: Result<Written>) -> Result<()> {
+        let written = outcome.inspect_err(|error| self.ambiguous |= error.may_have_applied())?;
+        self.progress.add(written.puts + written.deleted + written.left, written.bytes);
+        self.written.add(written);
+        Ok(())
+    }
+
+    fn stopped(&self, error: Error) -> Error {
+        let (done, total) = (self.written.puts + self.written.deleted, self.total);
+        let stopped = format!("stopped after {done} of {total} keys were written");
+        error.context(stopped).maybe_applied(self.ambiguous)
+    }
+}

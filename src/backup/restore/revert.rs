@@ -1,0 +1,260 @@
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::RestoreMode;
+use super::apply::{IN_FLIGHT, RestorePlan};
+use super::plan::{Decided, Planner};
+use super::summary::Fate;
+use super::undo::{is_absent, is_undo};
+use crate::backup::compare::Archived;
+use crate::backup::open::ArchiveFile;
+use crate::backup::progress::{Observer, Phase, Progress, Tracker};
+use crate::backup::selection::Selection;
+use crate::client::{Client, Get, ListMembers, OperationResult, Txn};
+use crate::error::{Error, ErrorKind, Result};
+use crate::types::{Header, KeyValue};
+
+/// Keys that are asked for at once: as many as a transaction may read.
+const PORTION: usize = 128;
+
+/// The undoing of a restore, by what [`Restore::save_undo`](super::Restore::save_undo) has saved.
+///
+/// Keys that hold what was restored become what they were before; keys that hold anything else were written by
+/// somebody since, and are left alone. A restore that was interrupted can be undone too.
+///
+/// ```no_run
+/// # async fn example(client: etcd_ark::Client) -> etcd_ark::Result<()> {
+/// use etcd_ark::backup::{ArchiveFile, Undo};
+///
+/// let mut saved = ArchiveFile::open("app.undo.ark").await?;
+/// let mut restored = ArchiveFile::open("app.ark").await?;
+/// let report = Undo::new().plan(&client, &mut saved, &mut restored).await?.apply().await?;
+/// println!("{} put back, {} deleted", report.written, report.deleted);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Undo {
+    selection: Selection,
+    observer: Observer,
+}
+
+impl Undo {
+    /// Undoes a restore under the archive's own names.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What the restore selected: its renames are needed to know what was restored. Default: everything, as it was
+    /// named.
+    #[must_use]
+    pub fn select(self, selection: impl Into<Selection>) -> Self {
+        Self { selection: selection.into(), ..self }
+    }
+
+    /// Calls this as [`Restore::on_progress`](super::Restore::on_progress) does. Default: nobody is told.
+    #[must_use]
+    pub fn on_progress(self, observe: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        Self { observer: Observer::new(observe), ..self }
+    }
+
+    /// Verifies both archives and looks up what the cluster holds of the keys that were changed. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`] if an archive is not good; [`ErrorKind::Config`] if the first was not saved for undo, or
+    /// in another cluster; otherwise as [`Client::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Changes nothing; may be dropped at any time, and so may the plan.
+    pub async fn plan<'a>(
+        &self,
+        client: &Client,
+        undo: &'a mut ArchiveFile,
+        restored: &mut ArchiveFile,
+    ) -> Result<RestorePlan<'a>> {
+        let began = Instant::now();
+        let leases = self.verified(undo).await?;
+        self.verified(restored).await?;
+        let target = client.send(ListMembers::new()).await?.header;
+        check_undo(undo, target)?;
+        let segments = Selection::new().segments(&[])?;
+        let restored_segments = self.selection.segments(std::slice::from_ref(&restored.header().range))?;
+        let mut planning = Planning {
+            client,
+            planner: Planner::new(RestoreMode::Unchanged, None),
+            restored: Lookup::new(Archived::new(restored, &restored_segments, true)),
+            progress: self.observer.begin(Phase::Comparing, Some(undo.summary().records)),
+            target,
+        };
+        planning.read(Archived::new(undo, &segments, true)).await?;
+        let planned = planning.planner.finish(planning.target, began.elapsed(), IN_FLIGHT)?;
+        Ok(RestorePlan {
+            client: client.clone(),
+            archive: undo,
+            segments,
+            leases,
+            planned,
+            undo: None,
+            // It would read the whole keyspace for what may be a few keys.
+            checked: false,
+            observer: self.observer.clone(),
+            elapsed: began.elapsed(),
+        })
+    }
+
+    async fn verified(&self, archive: &mut ArchiveFile) -> Result<Vec<crate::archive::Lease>> {
+        let verified = archive.verify_observed(&self.observer).await?;
+        verified.check().map(|()| verified.leases)
+    }
+}
+
+fn check_undo(undo: &ArchiveFile, target: Header) -> Result<()> {
+    let (header, cluster) = (undo.header(), target.cluster_id);
+    if !is_undo(header) {
+        let what = "the first archive is a backup, not what a restore saved for undo";
+        return Err(Error::new(ErrorKind::Config, what));
+    }
+    if header.cluster_id != cluster {
+        let what = format!(
+            "the restore was in cluster {}, but the endpoints are of cluster {cluster}; nothing was written",
+            header.cluster_id
+        );
+        return Err(Error::new(ErrorKind::Config, what));
+    }
+    Ok(())
+}
+
+/// The planning of one undo.
+struct Planning<'a> {
+    client: &'a Client,
+    planner: Planner,
+    restored: Lookup<'a>,
+    progress: Tracker,
+    target: Header,
+}
+
+impl Planning<'_> {
+    async fn read(&mut self, mut undo: Archived<'_>) -> Result<()> {
+        while let Some(run) = undo.next_run().await? {
+            let records: Vec<_> = undo.opened(run).await?.into_records().into();
+            for portion in records.chunks(PORTION) {
+                self.take(portion).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, before: &[KeyValue]) -> Result<()> {
+        let found = self.find(before).await?;
+        for before in before {
+            let restored = self.restored.get(&before.key).await?;
+            let key = decide(before, restored.as_ref(), found.get(&before.key));
+            self.progress.add(1, (before.key.len() + before.value.len()) as u64);
+            self.planner.revert(key)?;
+        }
+        Ok(())
+    }
+
+    /// What the cluster holds of these keys.
+    async fn find(&mut self, keys: &[KeyValue]) -> Result<HashMap<Bytes, KeyValue>> {
+        let read = keys.iter().fold(Txn::new(), |txn, kv| txn.then(Get::new(kv.key.clone())));
+        let answer = self.client.send(read).await?;
+        self.target = answer.header;
+        let found = answer.responses.into_iter().flat_map(|response| match response {
+            OperationResult::Get(get) => get.kvs,
+            _ => Vec::new(),
+        });
+        Ok(found.map(|kv| (kv.key.clone(), kv)).collect())
+    }
+}
+
+/// What becomes of a key that was `before`, then was restored, and is found as something.
+fn decide(before: &KeyValue, restored: Option<&KeyValue>, found: Option<&KeyValue>) -> Decided {
+    let was = Some(before).filter(|kv| !is_absent(kv));
+    let fate = match (was, found) {
+        _ if same(was, found) => Fate::Unchanged,
+        _ if !same(restored, found) => Fate::Keep,
+        (None, _) => Fate::Delete,
+        (Some(_), None) => Fate::Create,
+        (Some(_), Some(_)) => Fate::Update,
+    };
+    Decided { fate, archived: Some(before.clone()), found: found.cloned() }
+}
+
+fn same(one: Option<&KeyValue>, other: Option<&KeyValue>) -> bool {
+    let part = |kv: &KeyValue| (kv.value.clone(), kv.lease);
+    one.map(part) == other.map(part)
+}
+
+/// An archive's records, asked for in ascending order.
+#[derive(Debug)]
+struct Lookup<'a> {
+    source: Archived<'a>,
+    records: VecDeque<KeyValue>,
+}
+
+impl<'a> Lookup<'a> {
+    fn new(source: Archived<'a>) -> Self {
+        Self { source, records: VecDeque::new() }
+    }
+
+    async fn get(&mut self, key: &Bytes) -> Result<Option<KeyValue>> {
+        loop {
+            while self.records.front().is_some_and(|kv| kv.key < *key) {
+                self.records.pop_front();
+            }
+            if let Some(next) = self.records.front() {
+                return Ok(Some(next).filter(|kv| kv.key == *key).cloned());
+            }
+            match self.source.next_run().await? {
+                None => return Ok(None),
+                Some(run) if run.ends_before(key) => {}
+                Some(run) => self.records = self.source.opened(run).await?.into_records(),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{LeaseId, Revision};
+
+    fn kv(value: &str, created: i64, lease: Option<i64>) -> KeyValue {
+        KeyValue {
+            key: "k".into(),
+            value: value.to_owned().into(),
+            create_revision: Revision(created),
+            mod_revision: Revision(created),
+            version: created,
+            lease: lease.map(LeaseId),
+        }
+    }
+
+    #[test]
+    fn only_what_was_restored_is_undone() {
+        let (absent, old, new, other) =
+            (kv("", 0, None), kv("old", 1, None), kv("new", 2, None), kv("other", 3, None));
+        let leased = kv("new", 4, Some(7));
+        for (before, restored, found, expected) in [
+            (&old, Some(&new), Some(&new), Fate::Update),
+            (&old, Some(&new), Some(&old), Fate::Unchanged),
+            (&old, Some(&new), Some(&other), Fate::Keep),
+            (&old, Some(&new), Some(&leased), Fate::Keep),
+            (&old, Some(&new), None, Fate::Keep),
+            (&old, None, None, Fate::Create),
+            (&old, None, Some(&old), Fate::Unchanged),
+            (&old, None, Some(&other), Fate::Keep),
+            (&absent, Some(&new), Some(&new), Fate::Delete),
+            (&absent, Some(&new), None, Fate::Unchanged),
+            (&absent, Some(&new), Some(&other), Fate::Keep),
+        ] {
+            assert_eq!(decide(before, restored, found).fate, expected, "{before:?} {restored:?} {found:?}");
+        }
+    }
+}
