@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
 use super::answers::Answers;
@@ -114,7 +115,9 @@ impl Transport {
     /// Sends a message and returns the answer's, trying again as the call's class allows.
     pub(crate) async fn unary(&self, call: &Call, message: Bytes) -> Result<Bytes> {
         let began = Instant::now();
-        let outcome = self.authenticated(call, &message).await;
+        // Boxed: all that lies below would else be part of the caller's futures, and of their callers', until
+        // rustc finds them too deep.
+        let outcome = self.authenticated(call, &message).boxed().await;
         outcome.map_err(|gave_up| gave_up.into_error(call.rpc, began))
     }
 
