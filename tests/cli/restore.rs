@@ -71,3 +71,14 @@ async fn a_restore_that_fills_the_database_says_how_far_it_came() {
     let written = small.count().await;
     assert!(written > 0 && written < 20_000, "{written}");
 }
+
+#[tokio::test]
+async fn a_rate_is_kept() {
+    let place = saved().await;
+    place.wipe().await;
+    let restored = place.json("restore saved.ark --yes --rate 100").await;
+    assert_eq!(restored["written"], 300);
+    // The last of three batches waits until the 256 keys before it have had their time.
+    assert!(restored["seconds"].as_f64().unwrap() > 2.5, "{restored}");
+    place.run("restore saved.ark --yes --rate 0").await.failed(2, "--rate");
+}

@@ -1,5 +1,6 @@
 //! The flags of the commands that write to a cluster, or say what they would write.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args as Flags, ValueEnum};
@@ -37,6 +38,9 @@ pub(crate) struct Restore {
     /// Don't compare once more when everything is written.
     #[arg(long)]
     pub(crate) no_check: bool,
+    /// Write at most so many keys in a second.
+    #[arg(long, value_name = "KEYS")]
+    pub(crate) rate: Option<NonZeroU32>,
     #[command(flatten)]
     pub(crate) consent: Consent,
 }

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use etcd_ark::ClusterId;
-use etcd_ark::backup::{ArchiveFile, RestoreMode, RestoreReport};
+use etcd_ark::backup::{ArchiveFile, Restore, RestoreMode, RestoreReport};
 
 use super::applying::{self, SoFar};
 use super::plan;
@@ -50,6 +50,7 @@ async fn restore(arguments: &Arguments, connection: &Connection, so_far: &SoFar)
     });
     let restore = undo.iter().fold(restore, |restore, path| restore.save_undo(path));
     let restore = if arguments.no_check { restore.unchecked() } else { restore };
+    let restore = arguments.rate.into_iter().fold(restore, Restore::keys_per_second);
     let planned = restore.plan(&client, &mut archive).await?;
     let undo = undo.filter(|_| !planned.summary().is_nothing());
     let cluster_id = planned.summary().target.cluster_id;

@@ -1,3 +1,4 @@
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use super::batch::{Batcher, Change};
 use super::check::{RestoreCheck, check};
 use super::feed::{Feed, Pass};
 use super::leases::LeaseGranter;
+use super::pace::Pace;
 use super::plan::{Planned, check_conflicts};
 use super::summary::PlanSummary;
 use super::write::{BatchWriter, Written};
@@ -22,9 +24,6 @@ use crate::error::{Error, Result};
 use crate::store::PendingFile;
 use crate::types::Revision;
 
-/// Batches that are under way at once.
-pub(super) const IN_FLIGHT: u32 = 8;
-
 /// What a restore is going to do. Made by [`Restore::plan`](super::Restore::plan); reads only until it is applied.
 #[derive(Debug)]
 pub struct RestorePlan<'a> {
@@ -35,6 +34,7 @@ pub struct RestorePlan<'a> {
     pub(super) planned: Planned,
     pub(super) undo: Option<PendingFile>,
     pub(super) checked: bool,
+    pub(super) rate: Option<NonZeroU32>,
     pub(super) observer: Observer,
     pub(super) elapsed: Duration,
 }
@@ -123,7 +123,9 @@ impl RestorePlan<'_> {
         let progress = self.observer.begin(Phase::Writing, Some(total));
         let leases = LeaseGranter::new(self.client.clone(), std::mem::take(&mut self.leases));
         let writer = BatchWriter::new(self.client.clone(), leases);
-        let mut run = Run { writer: &writer, progress, written: Written::default(), total, ambiguous: false };
+        let pace = Pace::new(self.rate, Instant::now());
+        let mut run =
+            Run { writer: &writer, pace, progress, written: Written::default(), total, ambiguous: false };
         for pass in self.passes() {
             let source = Archived::new(self.archive, &self.segments, true);
             let feed = Feed::new(&mut self.planned.script, source, self.planned.summary.mode, pass)?;
@@ -146,6 +148,7 @@ impl RestorePlan<'_> {
 /// The writing of one restore: batches in flight, and what they came to.
 struct Run<'a> {
     writer: &'a BatchWriter,
+    pace: Pace,
     progress: Tracker,
     written: Written,
     total: u64,
@@ -153,7 +156,8 @@ struct Run<'a> {
     ambiguous: bool,
 }
 
-type InFlight<'a> = FuturesUnordered<BoxFuture<'a, Result<Written>>>;
+/// Batches under way: what becomes of them, and how long that takes.
+type InFlight<'a> = FuturesUnordered<BoxFuture<'a, (Result<Written>, Duration)>>;
 
 impl<'a> Run<'a> {
     async fn write(&mut self, feed: Feed<'_>) -> Result<()> {
@@ -179,8 +183,9 @@ impl<'a> Run<'a> {
 
     /// Sends a batch off, once there is room for it.
     async fn start(&mut self, in_flight: &mut InFlight<'a>, batch: Vec<Change>) -> Result<()> {
-        in_flight.push(self.writer.write(batch).boxed());
-        while in_flight.len() >= IN_FLIGHT as usize
+        tokio::time::sleep(self.pace.wait(batch.len(), Instant::now())).await;
+        in_flight.push(timed(self.writer.write(batch)).boxed());
+        while in_flight.len() >= self.pace.window()
             && let Some(outcome) = in_flight.next().await
         {
             self.settle(outcome)?;
@@ -197,7 +202,8 @@ impl<'a> Run<'a> {
         outcome
     }
 
-    fn settle(&mut self, outcome: Result<Written>) -> Result<()> {
+    fn settle(&mut self, (outcome, elapsed): (Result<Written>, Duration)) -> Result<()> {
+        self.pace.took(elapsed);
         let written = outcome.inspect_err(|error| self.ambiguous |= error.may_have_applied())?;
         self.progress.add(written.puts + written.deleted + written.left, written.bytes);
         self.written.add(written);
@@ -209,4 +215,9 @@ impl<'a> Run<'a> {
         let stopped = format!("stopped after {done} of {total} keys were written");
         error.context(stopped).maybe_applied(self.ambiguous)
     }
+}
+
+async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
+    let began = Instant::now();
+    (work.await, began.elapsed())
 }

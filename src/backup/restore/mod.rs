@@ -6,6 +6,7 @@ mod check;
 mod feed;
 mod leases;
 mod mode;
+mod pace;
 mod plan;
 mod revert;
 mod script;
@@ -13,13 +14,14 @@ mod summary;
 mod undo;
 mod write;
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use self::apply::IN_FLIGHT;
 pub use self::apply::{RestorePlan, RestoreReport};
 pub use self::check::RestoreCheck;
 pub use self::mode::RestoreMode;
+use self::pace::IN_FLIGHT;
 use self::plan::Planner;
 pub use self::revert::Undo;
 pub use self::summary::{PlanSummary, Tallies, Tally};
@@ -63,6 +65,7 @@ pub struct Restore {
     since: Option<Revision>,
     undo: Option<PathBuf>,
     checked: bool,
+    rate: Option<NonZeroU32>,
     observer: Observer,
 }
 
@@ -77,6 +80,7 @@ impl Restore {
             since: None,
             undo: None,
             checked: true,
+            rate: None,
             observer: Observer::default(),
         }
     }
@@ -113,6 +117,13 @@ impl Restore {
     #[must_use]
     pub fn unchecked(self) -> Self {
         Self { checked: false, ..self }
+    }
+
+    /// Writes at most so many keys in a second. Default: as many as the cluster takes; the number of batches under way
+    /// goes down while they take long.
+    #[must_use]
+    pub fn keys_per_second(self, rate: NonZeroU32) -> Self {
+        Self { rate: Some(rate), ..self }
     }
 
     /// Calls this while the archive is verified, while it is compared with the cluster, when writing begins, and
@@ -157,6 +168,7 @@ impl Restore {
             planned,
             undo,
             checked: self.checked,
+            rate: self.rate,
             observer: self.observer.clone(),
             elapsed: began.elapsed(),
         })

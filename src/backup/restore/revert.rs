@@ -4,7 +4,8 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::RestoreMode;
-use super::apply::{IN_FLIGHT, RestorePlan};
+use super::apply::RestorePlan;
+use super::pace::IN_FLIGHT;
 use super::plan::{Decided, Planner};
 use super::summary::Fate;
 use super::undo::{is_absent, is_undo};
@@ -102,6 +103,7 @@ impl Undo {
             undo: None,
             // It would read the whole keyspace for what may be a few keys.
             checked: false,
+            rate: None,
             observer: self.observer.clone(),
             elapsed: began.elapsed(),
         })
