@@ -87,11 +87,6 @@ impl KeyRange {
         }
     }
 
-    /// What remains of the range after `key`.
-    pub(crate) fn after(&self, key: &[u8]) -> Self {
-        Self { start: successor(key), end: self.end.clone() }
-    }
-
     /// The keys of this range, each with this prefix before it.
     pub(super) fn under(&self, prefix: &[u8]) -> Self {
         let end = match &self.end {
@@ -155,11 +150,6 @@ fn after_prefix(prefix: &[u8]) -> Option<Bytes> {
     let mut end = prefix[..=last].to_vec();
     end[last] += 1;
     Some(end.into())
-}
-
-/// The smallest key above `key`.
-fn successor(key: &[u8]) -> Bytes {
-    [key, NO_BOUND].concat().into()
 }
 
 /// The end that comes first; neither is `Single`.
@@ -239,11 +229,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn what_remains_after_a_key_begins_right_behind_it() {
-        let rest = KeyRange::prefix("a").after(b"ab");
-        assert!(!rest.contains(b"ab") && rest.contains(b"ab\0") && !rest.contains(b"b"));
     }
 }

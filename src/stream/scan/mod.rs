@@ -1,4 +1,5 @@
 mod pager;
+mod plan;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -11,7 +12,7 @@ use futures_core::Stream;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 
-use self::pager::Pager;
+use self::pager::{Page, Pager};
 use crate::client::Client;
 use crate::error::Result;
 use crate::types::{Header, KeyRange, KeyValue, Revision};
@@ -109,9 +110,9 @@ impl Client {
         let pager = Pager::new(scan.range, scan.revision, scan.page_bytes);
         let first = Some((self.clone(), pager, scan.page_timeout));
         let pages = stream::unfold(first, |state| async {
-            let (client, pager, timeout) = state?;
-            match read_page(&client, pager, timeout).await {
-                Ok((page, rest)) => Some((Ok(page), rest.map(|pager| (client, pager, timeout)))),
+            let (client, mut pager, timeout) = state?;
+            match read_page(&client, &mut pager, timeout).await {
+                Ok(page) => Some((Ok(page?), Some((client, pager, timeout)))),
                 Err(error) => Some((Err(error), None)),
             }
         });
@@ -119,11 +120,15 @@ impl Client {
     }
 }
 
-async fn read_page(client: &Client, pager: Pager, timeout: Duration) -> Result<(ScanPage, Option<Pager>)> {
-    let answer = client.send_within(pager.request(), timeout).await?;
-    let (header, total) = (answer.header, answer.count);
-    let (kvs, rest) = pager.received(answer)?;
-    Ok((ScanPage { header, total, kvs }, rest))
+/// The next page with keys; the first may have none.
+async fn read_page(client: &Client, pager: &mut Pager, timeout: Duration) -> Result<Option<ScanPage>> {
+    while let Some(request) = pager.request() {
+        let Page { header, left, kvs } = pager.received(client.send_within(request, timeout).await?)?;
+        if !kvs.is_empty() || left == 0 {
+            return Ok(Some(ScanPage { header, total: left, kvs }));
+        }
+    }
+    Ok(None)
 }
 
 /// One page of a scan.

@@ -1,0 +1,123 @@
+//! What the keys read so far tell of those to come.
+
+use super::level::{ByteSet, Level, kind};
+
+/// The path down to the last key, with what is known at each depth.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Trail {
+    path: Vec<u8>,
+    /// Whether nothing of the path's last node is read yet: it is an end that was reached, not a key.
+    fresh: bool,
+    levels: Vec<Level>,
+    anywhere: ByteSet,
+    read: u64,
+}
+
+impl Trail {
+    /// Takes note of the next key.
+    pub(super) fn see(&mut self, key: &[u8]) {
+        let fork = self.leave_for(key, true);
+        let first_child = fork == self.path.len();
+        for (depth, &byte) in key.iter().enumerate().skip(fork) {
+            self.levels[depth].begin(byte, self.read, first_child || depth > fork);
+            self.anywhere.insert(byte);
+        }
+        self.follow(fork, key, false);
+        self.read += 1;
+    }
+
+    /// Takes note that nothing is left before `end`.
+    pub(super) fn reach(&mut self, end: &[u8]) {
+        let fork = self.leave_for(end, true);
+        self.follow(fork, end, true);
+    }
+
+    /// Takes note that nothing was there before `end`, although at this depth something was expected:
+    /// what follows at larger depths is not expected any more.
+    pub(super) fn pass(&mut self, end: &[u8], depth: usize) {
+        let fork = self.leave_for(end, false);
+        let kept = end.len().min(depth + 1);
+        self.follow(fork, &end[..kept], kept == end.len());
+    }
+
+    /// Ends the nodes that `to` does not lie in, and says at which depth it forks off.
+    fn leave_for(&mut self, to: &[u8], count: bool) -> usize {
+        let fork = common_prefix(&self.path, to);
+        self.levels.resize(self.levels.len().max(to.len()), Level::default());
+        if fork == self.path.len() || fork == to.len() {
+            return fork;
+        }
+        let (read, from) = (self.read, self.path[fork]);
+        let level = &mut self.levels[fork];
+        if count {
+            level.observe(read - level.began, level.distance(from, to[fork]));
+        }
+        for (depth, level) in self.levels.iter_mut().enumerate().skip(fork + 1) {
+            level.end();
+            if level.size.is_some() && read > level.began && depth < self.path.len() {
+                level.observe(read - level.began, 1);
+            }
+        }
+        fork
+    }
+
+    fn follow(&mut self, fork: usize, path: &[u8], fresh: bool) {
+        if fresh {
+            self.levels[fork.min(path.len())..path.len()]
+                .iter_mut()
+                .for_each(|level| level.began = self.read);
+        }
+        self.path.truncate(fork);
+        self.path.extend_from_slice(path.get(fork..).unwrap_or_default());
+        self.fresh = fresh;
+    }
+
+    pub(super) fn path(&self) -> &[u8] {
+        &self.path
+    }
+
+    pub(super) fn level(&self, depth: usize) -> Option<&Level> {
+        self.levels.get(depth)
+    }
+
+    /// How many keys of the path's node at this depth were read.
+    pub(super) fn read_of(&self, depth: usize) -> u64 {
+        self.levels.get(depth).map_or(0, |level| self.read - level.began)
+    }
+
+    /// The bytes of siblings that are to be expected at this depth of the path, unread ones.
+    pub(super) fn unread_siblings(&self, depth: usize) -> Vec<u8> {
+        let byte = self.path[depth];
+        let after = if self.is_fresh(depth) { byte.checked_sub(1) } else { Some(byte) };
+        self.levels[depth].siblings(after, &self.anywhere).collect()
+    }
+
+    /// The bytes that nodes may have under an unread node, at this depth.
+    pub(super) fn children(&self, depth: usize) -> Vec<u8> {
+        let Some(level) = self.level(depth) else { return Vec::new() };
+        let Some(lowest) = level.lowest else { return Vec::new() };
+        level.siblings(lowest.checked_sub(1), &self.anywhere).filter(|&byte| byte >= lowest).collect()
+    }
+
+    /// Whether the node at this depth of the path is wholly unread.
+    pub(super) fn is_fresh(&self, depth: usize) -> bool {
+        self.fresh && depth + 1 == self.path.len()
+    }
+
+    /// Whether siblings are likely at this depth of the path although none was seen: where another
+    /// kind of bytes begins, such as after a slash, or where the depth below is full, as in numbers.
+    pub(super) fn may_fork(&self, depth: usize) -> bool {
+        let byte = self.path[depth];
+        let begins = depth == 0 || kind(self.path[depth - 1]) != kind(byte);
+        !self.levels[depth].read_whole && !byte.is_ascii_punctuation() && (begins || self.carries_over(depth))
+    }
+
+    /// Whether the depth below has siblings, so that this one may be the next digit of a number.
+    pub(super) fn carries_over(&self, depth: usize) -> bool {
+        self.level(depth + 1).is_some_and(|level| level.size.is_some())
+    }
+}
+
+pub(super) fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
