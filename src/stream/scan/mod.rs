@@ -1,3 +1,5 @@
+#[cfg(test)]
+mod model;
 mod pager;
 mod plan;
 

@@ -47,22 +47,25 @@ impl Pager {
 
     /// The next request; `None` once all is read.
     pub(super) fn request(&mut self) -> Option<Get> {
-        let range = match &mut self.plan {
-            None => self.range.clone(),
-            Some(plan) => {
-                let Ask { start, end, limit } = plan.ask(self.page)?;
-                self.limit = limit;
-                end.map_or_else(
-                    || KeyRange::from_key(start.clone()),
-                    |end| KeyRange::between(start.clone(), end),
-                )
-            }
-        };
-        let get = Get::new(range).limit(self.limit.try_into().unwrap_or(u32::MAX));
+        let (range, limit) = self.ask()?;
+        let get = Get::new(range).limit(limit);
         Some(match self.revision {
             Some(revision) => get.at(revision),
             None => get,
         })
+    }
+
+    /// The range to ask for next, and how many keys of it.
+    pub(super) fn ask(&mut self) -> Option<(KeyRange, u32)> {
+        let range = match &mut self.plan {
+            None => self.range.clone(),
+            Some(plan) => {
+                let ask = plan.ask(self.page)?;
+                self.limit = ask.limit;
+                ask.into_range()
+            }
+        };
+        Some((range, self.limit.try_into().unwrap_or(u32::MAX)))
     }
 
     /// Takes the answer to the request.
@@ -113,6 +116,15 @@ impl Pager {
         let fitting = (self.page_bytes.saturating_mul(kvs.len())).checked_div(bytes);
         let keys = fitting.map_or(most, |fitting| (fitting as u64).clamp(1, most));
         PageSize { keys, most: keys * STRETCH }
+    }
+}
+
+impl Ask {
+    fn into_range(self) -> KeyRange {
+        match self.end {
+            Some(end) => KeyRange::between(self.start, end),
+            None => KeyRange::from_key(self.start),
+        }
     }
 }
 
