@@ -20,8 +20,7 @@ use crate::error::Result;
 use crate::types::{Header, KeyRange, KeyValue, Revision};
 
 const PAGE_BYTES: usize = 2 << 20;
-/// Servers up to 3.6 walk the index of the whole remaining range for each page, which takes
-/// seconds on large keyspaces.
+/// The first page has a server count the whole range, which takes seconds for many millions of keys.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Reads a range of any size at one revision, as a stream.
@@ -58,8 +57,9 @@ impl Scan {
         Self { revision: Some(revision), ..self }
     }
 
-    /// How many bytes of keys and values a page aims at. Default: 2 MiB. Pages are limited by
-    /// number of keys, learned from the pages before, so that single ones may be larger.
+    /// How many bytes of keys and values a page aims at. Default: 2 MiB. Twice as many where that
+    /// saves the server work. Pages are limited by number of keys, learned from the pages before, so
+    /// that single ones may be larger still.
     #[must_use]
     pub fn page_bytes(self, bytes: usize) -> Self {
         Self { page_bytes: bytes.max(1), ..self }
@@ -83,6 +83,9 @@ impl Client {
     ///
     /// The first page fixes the revision. Memory is bounded by a page; a page is read when the
     /// stream is polled for it.
+    ///
+    /// The work that this is for the servers grows with the number of keys, not, as with pages towards a
+    /// fixed end, with its square: only the first page has the whole range counted.
     ///
     /// ```no_run
     /// # async fn example(client: etcd_ark::Client) -> etcd_ark::Result<()> {

@@ -63,7 +63,7 @@ impl Server {
             let answer = self.answer(&range, limit);
             largest_answer = largest_answer.max(size(&answer.kvs));
             let page = pager.received(answer).expect("a page");
-            assert_eq!(page.left as usize, self.kvs.len() - read);
+            assert_eq!(page.left, (self.kvs.len() - read) as u64);
             assert!(page.kvs == self.kvs[read..read + page.kvs.len()], "a key is missing, or comes twice");
             read += page.kvs.len();
         }

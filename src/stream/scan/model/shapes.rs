@@ -133,7 +133,7 @@ fn tenants(count: usize, any: &mut Random) -> Vec<Vec<u8>> {
         let name = any.text_of(3, 20);
         (0..keys).map(move |n| format!("/tenants/{name}/{n:x}"))
     };
-    texts(uneven(count, 5000.min(count)).map(tenant).flatten().take(count))
+    texts(uneven(count, 5000.min(count)).flat_map(tenant).take(count))
 }
 
 fn one_huge(count: usize, any: &mut Random) -> Vec<Vec<u8>> {
