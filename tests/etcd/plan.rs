@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use etcd_ark::backup::{ArchiveFile, Backup, PlanSummary, Restore, RestoreMode, RestoreReport, Selection};
-use etcd_ark::{Client, ErrorKind, Get, GrantLease, KeyRange, Put, Revision, Scan};
+use etcd_ark::{Client, ErrorKind, Event, Get, GrantLease, KeyRange, Put, Revision, Scan, Watch};
 use futures_util::TryStreamExt;
 use tempfile::{TempDir, tempdir};
 
 use crate::client_of;
 use crate::scan::load;
 use crate::support::Server;
+use crate::watch::changes;
 
 const MODES: [RestoreMode; 6] = [
     RestoreMode::Refuse,
@@ -334,4 +335,27 @@ async fn what_was_written_after_the_first_plan_is_left_alone_if_that_is_said() {
         assert_eq!(place.value(key).await.unwrap(), "meanwhile", "{key}");
     }
     assert!(!place.plan(Restore::new(RestoreMode::Mirror)).await.unwrap().is_nothing());
+}
+
+#[tokio::test]
+async fn deletions_come_after_every_put_so_that_the_range_is_never_emptier() {
+    for mode in [RestoreMode::Mirror, RestoreMode::Overwrite] {
+        let place = Place::changed().await;
+        // Keys that go, before, among and behind those that are written.
+        load(&place.client, "A/", 300, "extra").await;
+        load(&place.client, "a/00000010/", 300, "extra").await;
+        let report = place.restore(Restore::new(mode)).await.unwrap();
+        assert_eq!(report.deleted, 601);
+        let mut watch = place.client.watch(Watch::new(KeyRange::all()).from(report.before.next()));
+        let (mut puts, mut deletions) = (0, 0);
+        while puts + deletions < report.written + report.deleted {
+            for event in changes(&mut watch).await.events {
+                match event {
+                    Event::Put { .. } => puts += 1,
+                    _ => deletions += 1,
+                }
+                assert!(deletions == 0 || puts == report.written, "{mode:?}: deleted after {puts} puts");
+            }
+        }
+    }
 }
