@@ -102,6 +102,9 @@ pub(crate) enum Command {
     /// behind, to be deleted.
     Backup(Backup),
     /// Read an archive through and check every byte of it.
+    ///
+    /// Everything that is wrong is told: where, in what, what it means, and which keys are lost. With
+    /// --level structure only header, index and footer are read: quick, but blind to damage inside the data.
     Verify(Verify),
     /// Show what an archive says about itself, without reading all of it.
     Info(Info),
@@ -139,6 +142,18 @@ pub(crate) struct Verify {
     /// The archive, or - for standard input.
     #[arg(value_name = "FILE|-", value_parser = target())]
     pub(crate) file: Target,
+    /// How thoroughly to check.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) level: Level,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Level {
+    /// That the file is complete and its parts fit together. Wants a file.
+    Structure,
+    /// Every byte.
+    #[default]
+    Data,
 }
 
 #[derive(Debug, Flags)]
@@ -176,6 +191,9 @@ pub(crate) struct Restore {
     pub(crate) mode: Mode,
     #[command(flatten)]
     pub(crate) keys: Prefix,
+    /// Restore what is left of a damaged or incomplete archive, and tell which keys are missing.
+    #[arg(long)]
+    pub(crate) salvage: bool,
     /// Don't ask; needed where there is no terminal to ask on.
     #[arg(short, long)]
     pub(crate) yes: bool,
@@ -220,10 +238,6 @@ pub(crate) struct Prefix {
 impl Prefix {
     pub(crate) fn range(&self) -> KeyRange {
         self.prefix.as_ref().map_or_else(KeyRange::all, |prefix| KeyRange::prefix(prefix.0.clone()))
-    }
-
-    pub(crate) fn is_everything(&self) -> bool {
-        self.prefix.is_none()
     }
 }
 

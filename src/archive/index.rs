@@ -53,6 +53,11 @@ impl BlockEntry {
         span(self.offset, self.frame_len)
     }
 
+    /// Whether keys of the range may lie in the block.
+    pub(crate) fn may_hold(&self, range: &KeyRange) -> bool {
+        overlaps(range, &self.first_key, &self.last_key)
+    }
+
     /// Appends the entry as a leaf holds it.
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
         let mut message = Vec::with_capacity(128 + self.first_key.len() + self.last_key.len());
@@ -89,7 +94,7 @@ impl BlockEntry {
         (whole && sorted).then_some(entry).ok_or(Malformed)
     }
 
-    fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self {
             offset: 0,
             frame_len: 0,
@@ -190,11 +195,6 @@ fn hash_of(value: &Value<'_>) -> Result<Hash, Malformed> {
     value.slice()?.try_into().map_err(|_| Malformed)
 }
 
-pub(crate) fn decode_leaf(payload: &Bytes) -> Result<Vec<BlockEntry>, Malformed> {
-    let blocks = decode_entries(payload, LEAF_BLOCKS, BlockEntry::decode)?;
-    if blocks.is_empty() { Err(Malformed) } else { Ok(blocks) }
-}
-
 pub(crate) fn decode_root(payload: &Bytes) -> Result<Vec<LeafEntry>, Malformed> {
     // Every entry holds keys and a hash, so the payload's limit bounds their number.
     decode_entries(payload, usize::MAX, LeafEntry::decode)
@@ -282,13 +282,18 @@ impl IndexLeaf {
     /// If they are damaged, or are not the leaf that the entry means.
     pub fn parse(bytes: Bytes, entry: &LeafEntry) -> Result<Self, FormatError> {
         let frame = Frame::whole(bytes, entry.offset)?.verified(FrameType::IndexLeaf)?;
-        let blocks = decode_leaf(&frame.payload())
+        let leaf = Self::decode(&frame.payload())
             .map_err(|Malformed| Fault::Malformed { what: "an index leaf" }.at(entry.offset))?;
-        if LeafEntry::of(&blocks, entry.offset, frame.len(), frame.check()) == *entry {
-            Ok(Self { blocks })
+        if LeafEntry::of(&leaf.blocks, entry.offset, frame.len(), frame.check()) == *entry {
+            Ok(leaf)
         } else {
             Err(Fault::EntryMismatch { what: "the index leaf" }.at(entry.offset))
         }
+    }
+
+    pub(crate) fn decode(payload: &Bytes) -> Result<Self, Malformed> {
+        let blocks = decode_entries(payload, LEAF_BLOCKS, BlockEntry::decode)?;
+        if blocks.is_empty() { Err(Malformed) } else { Ok(Self { blocks }) }
     }
 
     /// All blocks of the leaf, in key order.
@@ -299,7 +304,7 @@ impl IndexLeaf {
 
     /// The blocks that may hold keys of the range, in key order.
     pub fn blocks_for<'a>(&'a self, range: &'a KeyRange) -> impl Iterator<Item = &'a BlockEntry> {
-        self.blocks.iter().filter(|block| overlaps(range, &block.first_key, &block.last_key))
+        self.blocks.iter().filter(|block| block.may_hold(range))
     }
 }
 

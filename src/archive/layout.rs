@@ -105,6 +105,11 @@ pub(crate) const INDEX_KEY_BYTES: usize = 1024;
 /// No record is shorter: its length, then tag, length and one byte of key.
 pub(crate) const MIN_RECORD_LEN: u32 = 4;
 
+/// What a search for frames behind damage hashes in vain before it is given up. Limits the work, not the memory.
+pub(crate) const MAX_SEARCHED_BYTES: u64 = 1 << 30;
+/// How many frames are searched for before it is given up.
+pub(crate) const MAX_SEARCHES: usize = 1000;
+
 // Cut rule, in bytes of keys and values.
 pub(crate) const CUT_MIN: u64 = 64 << 10;
 pub(crate) const CUT_SPAN: u64 = 192 << 10;

@@ -7,11 +7,17 @@ mod create;
 mod leases;
 mod open;
 mod progress;
+mod records;
 mod restore;
+mod salvage;
+mod source;
+mod structure;
 mod verify;
 
 pub use create::{Backup, BackupReport};
-pub use open::{ArchiveFile, RecordReader};
+pub use open::ArchiveFile;
 pub use progress::{Phase, Progress};
+pub use records::RecordReader;
 pub use restore::{Restore, RestoreMode, RestoreReport};
+pub use salvage::SalvagedFile;
 pub use verify::{VerifyReport, verify};

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
+#[path = "../support/draft.rs"]
+mod draft;
 #[path = "../support/frames.rs"]
 mod frames;
 

@@ -7,6 +7,6 @@ use crate::output::{Format, Output};
 
 pub(super) async fn run(arguments: Info, format: Format) -> Result<(), Failure> {
     let archive = ArchiveFile::open(&arguments.file).await?;
-    let report = describe::summary(archive.summary()).and(describe::header(archive.header()));
+    let report = describe::summary(&archive.summary()).and(describe::header(archive.header()));
     Output::Stdout.print(&report, format)
 }

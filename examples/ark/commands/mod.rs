@@ -5,6 +5,7 @@ mod describe;
 mod get;
 mod info;
 mod ls;
+mod origin;
 mod restore;
 mod sink;
 mod snapshot;

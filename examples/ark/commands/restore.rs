@@ -1,10 +1,12 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use etcd_ark::backup::{ArchiveFile, Phase, Progress, Restore, RestoreMode, RestoreReport};
+use etcd_ark::archive::LostKeys;
+use etcd_ark::backup::{Phase, Progress, Restore, RestoreMode, RestoreReport};
 use etcd_ark::{Client, ClusterId, ListMembers};
 use tokio::task::spawn_blocking;
 
+use super::origin::Origin;
 use crate::args::{Connection, Mode, Restore as Arguments};
 use crate::connect::connect;
 use crate::failure::{Exit, Failure};
@@ -25,29 +27,37 @@ pub(super) async fn run(
     }
     let so_far = SoFar::default();
     let restoring = restore(&arguments, connection, &so_far);
-    let (cluster_id, report) = interrupts.end(restoring, || so_far.interrupted(arguments.mode)).await?;
-    Output::Stdout.print(&describe(&arguments, cluster_id, &report), format)
+    let restored = interrupts.end(restoring, || so_far.interrupted(arguments.mode)).await?;
+    Output::Stdout.print(&describe(&arguments, restored), format)
+}
+
+/// What was written, where to, and what an archive that was damaged no longer holds.
+#[derive(Debug)]
+struct Restored {
+    cluster_id: ClusterId,
+    report: RestoreReport,
+    lost: Vec<LostKeys>,
 }
 
 async fn restore(
     arguments: &Arguments,
     connection: &Connection,
     so_far: &SoFar,
-) -> Result<(ClusterId, RestoreReport), Failure> {
-    let mut archive = ArchiveFile::open(&arguments.file).await?;
+) -> Result<Restored, Failure> {
+    let mut origin = Origin::open(arguments).await?;
     let client = connect(connection).await?;
     let cluster_id = client.send(ListMembers::new()).await?.header.cluster_id;
     if !arguments.yes {
-        confirm(question(arguments, connection, &mut archive, cluster_id).await?).await?;
+        confirm(question(arguments, connection, &mut origin, cluster_id).await?).await?;
     }
-    let report = apply(arguments, &client, &mut archive, so_far).await?;
-    Ok((cluster_id, report))
+    let report = apply(arguments, &client, &mut origin, so_far).await?;
+    Ok(Restored { cluster_id, report, lost: origin.lost().to_vec() })
 }
 
 async fn apply(
     arguments: &Arguments,
     client: &Client,
-    archive: &mut ArchiveFile,
+    origin: &mut Origin,
     so_far: &SoFar,
 ) -> Result<RestoreReport, Failure> {
     let (line, noted) = (ProgressLine::new(Unit::Keys), so_far.clone());
@@ -56,7 +66,7 @@ async fn apply(
         noted.note(progress);
         line.show(progress);
     });
-    restore.apply(client, archive).await.map_err(|error| {
+    origin.apply(&restore, client).await.map_err(|error| {
         let begun = error.may_have_applied() || so_far.has_written();
         let failure = Failure::from(error);
         if begun { failure.with_exit(Exit::Partial).help(arguments.mode.next_step()) } else { failure }
@@ -107,33 +117,23 @@ impl SoFar {
 async fn question(
     arguments: &Arguments,
     connection: &Connection,
-    archive: &mut ArchiveFile,
+    origin: &mut Origin,
     cluster_id: ClusterId,
 ) -> Result<String, Failure> {
-    let keys = count(arguments, archive).await?;
-    let header = archive.header();
+    let keys = origin.count(arguments.keys.range()).await?;
+    let source = origin.header().map_or_else(
+        || "a backup whose cluster and revision are lost".to_owned(),
+        |header| format!("a backup of cluster {} at revision {}", header.cluster_id, header.revision),
+    );
     Ok(format!(
-        "Restore {} keys of {}, a backup of cluster {} at revision {},\n\
-         to cluster {cluster_id} at {}.\n{}",
+        "Restore {} keys of {}, {source},\n\
+         to cluster {cluster_id} at {}.\n{}{}",
         human::count(keys),
         arguments.file.display(),
-        header.cluster_id,
-        header.revision,
         connection.endpoints.join(", "),
+        Report::default().with("lost", Value::Lost(origin.lost().to_vec())),
         arguments.mode.consequence(),
     ))
-}
-
-async fn count(arguments: &Arguments, archive: &mut ArchiveFile) -> Result<u64, Failure> {
-    if arguments.keys.is_everything() {
-        return Ok(archive.summary().records);
-    }
-    let mut records = archive.records(arguments.keys.range());
-    let mut count = 0;
-    while let Some(kvs) = records.next_block().await? {
-        count += kvs.len() as u64;
-    }
-    Ok(count)
 }
 
 impl Mode {
@@ -178,8 +178,9 @@ fn ask(question: &str) -> io::Result<bool> {
     Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
 }
 
-fn describe(arguments: &Arguments, cluster_id: ClusterId, report: &RestoreReport) -> Report {
-    Report::default()
+fn describe(arguments: &Arguments, restored: Restored) -> Report {
+    let Restored { cluster_id, report, lost } = restored;
+    let written = Report::default()
         .text("path", arguments.file.display())
         .text("cluster_id", cluster_id)
         .with("written", Value::Count(report.written))
@@ -187,5 +188,10 @@ fn describe(arguments: &Arguments, cluster_id: ClusterId, report: &RestoreReport
         .with("bytes", Value::Bytes(report.bytes))
         .with("leases", Value::Count(report.leases))
         .with("revision", Value::Number(report.revision.0))
-        .with("seconds", Value::Seconds(report.elapsed))
+        .with("seconds", Value::Seconds(report.elapsed));
+    if arguments.salvage {
+        written.with("unleased", Value::Count(report.unleased)).with("lost", Value::Lost(lost))
+    } else {
+        written
+    }
 }

@@ -1,19 +1,23 @@
 use std::path::Path;
 
-use etcd_ark::backup::{self, VerifyReport};
+use etcd_ark::backup::{self, ArchiveFile, VerifyReport};
 use tokio::fs::File;
 use tokio::io::{AsyncRead, stdin};
 
 use super::describe;
-use crate::args::{Target, Verify};
+use crate::args::{Level, Target, Verify};
 use crate::failure::{Exit, Failure};
 use crate::output::{Format, Output, Report, Value};
 use crate::progress::{ProgressLine, Unit};
 
 pub(super) async fn run(arguments: Verify, format: Format) -> Result<(), Failure> {
-    let report = match &arguments.file {
-        Target::File(path) => verify_file(path).await?,
-        Target::Stream => verify(stdin(), None).await?,
+    let report = match (&arguments.file, arguments.level) {
+        (Target::File(path), Level::Structure) => return verify_structure(path, format).await,
+        (Target::Stream, Level::Structure) => {
+            return Err(Failure::usage("the structure alone can be verified only in a file"));
+        }
+        (Target::File(path), Level::Data) => verify_file(path).await?,
+        (Target::Stream, Level::Data) => verify(stdin(), None).await?,
     };
     Output::Stdout.print(&describe(&report), format)?;
     match report.findings.len() {
@@ -21,6 +25,14 @@ pub(super) async fn run(arguments: Verify, format: Format) -> Result<(), Failure
         1 => Err(Failure::new(Exit::Corrupt, "the archive is not good: 1 finding")),
         count => Err(Failure::new(Exit::Corrupt, format!("the archive is not good: {count} findings"))),
     }
+}
+
+async fn verify_structure(path: &Path, format: Format) -> Result<(), Failure> {
+    let mut archive = ArchiveFile::open(path).await?;
+    archive.verify_structure().await?;
+    let report = Report::default().with("structure_good", Value::Flag(true));
+    let report = report.and(describe::summary(&archive.summary())).and(describe::header(archive.header()));
+    Output::Stdout.print(&report, format)
 }
 
 async fn verify_file(path: &Path) -> Result<VerifyReport, Failure> {
@@ -49,4 +61,5 @@ fn describe(report: &VerifyReport) -> Report {
         .with("leases", Value::Count(report.leases.len() as u64))
         .and(report.header.as_ref().map(describe::header).unwrap_or_default())
         .with("findings", Value::Findings(report.findings.clone()))
+        .with("lost", Value::Lost(report.lost.clone()))
 }

@@ -1,5 +1,6 @@
 mod batch;
 mod leases;
+mod selection;
 mod write;
 
 use std::time::{Duration, Instant};
@@ -10,10 +11,12 @@ use futures_util::{FutureExt, StreamExt};
 
 use self::batch::Batcher;
 use self::leases::LeaseGranter;
+use self::selection::Selection;
 use self::write::{BatchWriter, Written};
 use super::open::ArchiveFile;
 use super::progress::{Observer, Phase, Progress, Tracker};
-use super::verify::VerifyReport;
+use super::salvage::SalvagedFile;
+use crate::archive::Lease;
 use crate::client::{Client, Get};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{KeyRange, KeyValue, Revision};
@@ -69,6 +72,8 @@ pub struct RestoreReport {
     pub bytes: u64,
     /// How many leases were granted, or found in place.
     pub leases: u64,
+    /// How many keys were selected whose leases a damaged archive has lost: they get none, and stay.
+    pub unleased: u64,
     /// The cluster's revision after the last write; 0 if nothing was written.
     pub revision: Revision,
     /// How long it took, verification included.
@@ -114,30 +119,42 @@ impl Restore {
         verified.check()?;
         // Never beyond what was saved: other keys of the cluster are none of the archive's business.
         let range = self.range.intersection(&archive.header().range);
-        if self.mode == RestoreMode::Refuse {
-            refuse_if_any(client, &range).await?;
-        }
-        let selected = Selected::count(archive, &range).await?;
-        let (written, leases) = self.write(client, archive, &range, verified, selected).await?;
-        Ok(RestoreReport {
-            written: written.keys,
-            kept: written.kept,
-            bytes: written.bytes,
-            leases,
-            revision: written.revision,
-            elapsed: began.elapsed(),
-        })
+        let selection = Selection::new(archive.all_records(), range);
+        let report = self.write(client, selection, verified.leases).await?;
+        Ok(RestoreReport { elapsed: began.elapsed(), ..report })
+    }
+
+    /// Writes what is left of a damaged archive. What is missing, [`SalvagedFile::report`] tells. Keys whose leases are
+    /// lost get none: a lease of unknown length would take them away again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Restore::apply`], but for damage.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Restore::apply`].
+    pub async fn apply_salvaged(&self, client: &Client, archive: &mut SalvagedFile) -> Result<RestoreReport> {
+        let began = Instant::now();
+        let saved = archive.report().header.as_ref().map(|header| &header.range);
+        let range = saved.map_or_else(|| self.range.clone(), |saved| self.range.intersection(saved));
+        let leases = archive.report().leases.clone();
+        let selection = Selection::new(archive.all_records(), range).with_leases(&leases);
+        let report = self.write(client, selection, leases).await?;
+        Ok(RestoreReport { elapsed: began.elapsed(), ..report })
     }
 
     async fn write(
         &self,
         client: &Client,
-        archive: &mut ArchiveFile,
-        range: &KeyRange,
-        verified: VerifyReport,
-        selected: Selected,
-    ) -> Result<(Written, u64)> {
-        let leases = LeaseGranter::new(client.clone(), verified.leases);
+        selection: Selection<'_>,
+        leases: Vec<Lease>,
+    ) -> Result<RestoreReport> {
+        if self.mode == RestoreMode::Refuse {
+            refuse_if_any(client, selection.range()).await?;
+        }
+        let selected = selection.count().await?;
+        let leases = LeaseGranter::new(client.clone(), leases);
         let writer = BatchWriter::new(client.clone(), self.mode, leases);
         let progress = self.observer.begin(Phase::Writing, Some(selected.all));
         let mut run = Run {
@@ -147,31 +164,20 @@ impl Restore {
             total: selected.all,
             ambiguous: false,
         };
-        run.write(archive, range, |kv| kv.lease.is_none()).await?;
+        run.write(&selection, |kv| kv.lease.is_none()).await?;
         if selected.leased > 0 {
             // Last, so that a short lease does not run out while the rest is written.
-            run.write(archive, range, |kv| kv.lease.is_some()).await?;
+            run.write(&selection, |kv| kv.lease.is_some()).await?;
         }
-        Ok((run.written, writer.leases().count().await as u64))
-    }
-}
-
-/// How much there is to write.
-#[derive(Clone, Copy, Debug, Default)]
-struct Selected {
-    all: u64,
-    leased: u64,
-}
-
-impl Selected {
-    async fn count(archive: &mut ArchiveFile, range: &KeyRange) -> Result<Self> {
-        let mut selected = Self::default();
-        let mut records = archive.records(range.clone());
-        while let Some(kvs) = records.next_block().await? {
-            selected.all += kvs.len() as u64;
-            selected.leased += kvs.iter().filter(|kv| kv.lease.is_some()).count() as u64;
-        }
-        Ok(selected)
+        Ok(RestoreReport {
+            written: run.written.keys,
+            kept: run.written.kept,
+            bytes: run.written.bytes,
+            leases: writer.leases().count().await as u64,
+            unleased: selected.unleased,
+            revision: run.written.revision,
+            elapsed: Duration::ZERO,
+        })
     }
 }
 
@@ -203,14 +209,9 @@ struct Run<'a> {
 type InFlight<'a> = FuturesUnordered<BoxFuture<'a, Result<Written>>>;
 
 impl<'a> Run<'a> {
-    async fn write(
-        &mut self,
-        archive: &mut ArchiveFile,
-        range: &KeyRange,
-        wanted: impl Fn(&KeyValue) -> bool,
-    ) -> Result<()> {
+    async fn write(&mut self, selection: &Selection<'_>, wanted: impl Fn(&KeyValue) -> bool) -> Result<()> {
         let mut in_flight = InFlight::new();
-        let fed = self.feed(&mut in_flight, archive, range, wanted).await;
+        let fed = self.feed(&mut in_flight, selection, wanted).await;
         // What is under way is awaited even after a failure, so that the count is true.
         let drained = self.drain(&mut in_flight).await;
         fed.and(drained).map_err(|error| self.stopped(error))
@@ -219,13 +220,12 @@ impl<'a> Run<'a> {
     async fn feed(
         &mut self,
         in_flight: &mut InFlight<'a>,
-        archive: &mut ArchiveFile,
-        range: &KeyRange,
+        selection: &Selection<'_>,
         wanted: impl Fn(&KeyValue) -> bool,
     ) -> Result<()> {
         let mut batcher = Batcher::default();
-        let mut records = archive.records(range.clone());
-        while let Some(kvs) = records.next_block().await? {
+        let mut blocks = selection.blocks();
+        while let Some(kvs) = blocks.next().await? {
             for batch in kvs.into_iter().filter(&wanted).filter_map(|kv| batcher.push(kv)) {
                 self.start(in_flight, batch).await?;
             }

@@ -7,8 +7,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may fail by panicking, their helpers too")]
 #![allow(clippy::cast_possible_truncation, reason = "archives here are far below 4 GiB")]
 
-#[path = "support/frames.rs"]
+#[path = "../support/draft.rs"]
+#[allow(dead_code, reason = "the test of forged archives uses more of it")]
+mod draft;
+#[path = "../support/frames.rs"]
 mod frames;
+mod salvage;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -129,6 +133,7 @@ fn take(content: &mut Content, event: Event) {
         Event::Block(block) => content.records.extend(block.records()),
         Event::Leases(leases) => content.leases.extend(leases),
         Event::Skipped { frame, .. } => content.skipped.push(frame),
+        Event::Index(_) => {}
         Event::End(summary) => content.end = Some(summary),
         other => panic!("{other:?}"),
     }
@@ -143,12 +148,14 @@ fn fault(archive: &[u8]) -> Fault {
 }
 
 /// Everything that can be got, past faults that are not fatal.
-fn salvage(archive: &[u8]) -> (Content, Vec<FormatError>, Result<Summary, FormatError>) {
+fn read_on(archive: &[u8]) -> (Content, Vec<FormatError>, Result<Summary, FormatError>) {
     let (mut decoder, mut content, mut faults) = (Decoder::new(), Content::default(), Vec::new());
     decoder.feed(archive);
+    decoder.close();
     loop {
         match decoder.next_event() {
             Ok(None) => return (content, faults, decoder.finish()),
+            Ok(Some(Event::Misplaced(_))) => {}
             Ok(Some(event)) => take(&mut content, event),
             Err(error) if error.is_fatal() => return (content, faults, decoder.finish()),
             Err(error) => faults.push(error),
@@ -504,7 +511,7 @@ fn a_flip_in_every_byte_of_several_blocks_is_found() {
 fn assert_flip_is_found(archive: &[u8], records: &[KeyValue], at: usize, bit: usize) {
     let mut damaged = archive.to_vec();
     damaged[at] ^= 1 << bit;
-    let (content, _, end) = salvage(&damaged);
+    let (content, _, end) = read_on(&damaged);
     assert!(end.is_err() && content.end.is_none(), "byte {at} bit {bit}");
     assert!(content.records.iter().all(|kv| records.contains(kv)), "byte {at} bit {bit}");
     // Who seeks need not notice damage elsewhere, but must not be told anything wrong.
@@ -588,7 +595,7 @@ fn what_is_whole_behind_damage_is_still_read() {
     let frames = split(&archive);
     let mut damaged = frames.clone();
     damaged[2][100] ^= 1;
-    let (content, faults, end) = salvage(&join(&archive, &damaged));
+    let (content, faults, end) = read_on(&join(&archive, &damaged));
     let all = several_blocks();
     let at = (PREAMBLE_LEN + frames[0].len() + frames[1].len()) as u64;
     assert_eq!(faults.len(), 1);
@@ -616,7 +623,7 @@ fn nothing_may_follow_the_footer() {
 #[test]
 fn a_fatal_fault_stays() {
     let mut decoder = Decoder::new();
-    decoder.feed(b"PK\x03\x04");
+    decoder.feed(b"PK\x03\x04, which is no archive");
     let first = decoder.next_event().unwrap_err();
     decoder.feed(&tiny_archive().0);
     assert_eq!(decoder.next_event().unwrap_err(), first);
@@ -967,9 +974,9 @@ fn threads_make_and_read_the_same_archive() {
     }
     let mut content = Content::default();
     for frame in frames {
-        if let Some(event) = decoder.accept(frame.join().unwrap()).unwrap() {
-            take(&mut content, event);
-        }
+        let accepted = decoder.accept(frame.join().unwrap());
+        assert_eq!(accepted.fault, None);
+        accepted.event.into_iter().for_each(|event| take(&mut content, event));
     }
     assert_eq!((content.records, content.end), (records, Some(summary)));
     assert_eq!(decoder.finish().unwrap(), summary);
