@@ -8,7 +8,7 @@ use super::error::{Fault, FormatError};
 use super::footer::{Footer, Summary};
 use super::frame::Place;
 use super::hash::{Hash, RootHasher};
-use super::index::{IndexLeaf, LeafEntry};
+use super::index::{FrameEntry, IndexLeaf, IndexRoot, LeafEntry};
 use super::layout::FrameType;
 use super::lease::Lease;
 use super::ledger::{BlockFacts, Ledger};
@@ -25,6 +25,7 @@ pub(crate) struct Checker {
     /// that is bounded.
     index: [RootHasher; 2],
     leaves: [RootHasher; 2],
+    frames: [RootHasher; 2],
     /// The checks of the leaves, as they are and as the root has them: they agree in an index that is whole,
     /// even if what it is about has moved.
     checks: [RootHasher; 2],
@@ -47,6 +48,7 @@ impl Checker {
             writer: String::new(),
             index: pair(),
             leaves: pair(),
+            frames: pair(),
             checks: pair(),
             next_ordinal: 0,
             faults: 0,
@@ -98,6 +100,10 @@ impl Checker {
             (Err(fault), _) => return Err(fault.at(offset)),
         };
         self.ledger.offset = offset;
+        if is_listed(kind) {
+            let [expected, _] = &mut self.frames;
+            expected.add(&encoded(|out| FrameEntry::of(kind, offset, len, check).put(out)));
+        }
         let (event, fault) = match body {
             Body::Block(block) => self.block(block),
             Body::Footer(footer) => self.footer(footer),
@@ -107,7 +113,10 @@ impl Checker {
             }
             Body::Leaf(leaf) => self.leaf(leaf, offset, len, check),
             Body::Leases(leases) => self.leases(leases),
-            Body::Root(leaves) => (None, self.root(&leaves)),
+            Body::Root(root) => (None, self.root(&root)),
+            Body::Auth(auth) => (Some(Event::Auth(auth)), None),
+            Body::Members(members) => (Some(Event::Members(members)), None),
+            Body::Options(options) => (Some(Event::Options(options)), None),
             Body::Unknown { .. } => (Some(Event::Skipped { offset, frame: kind }), None),
         };
         self.ledger.add_frame(len, &check);
@@ -117,12 +126,13 @@ impl Checker {
     /// Whether a frame of this type may stand behind the frames before it; a fault that is no error if
     /// something is missing in between.
     fn check_order(&mut self, kind: u8) -> Result<Option<Fault>, Fault> {
-        use FrameType::{Footer, Header, IndexRoot};
+        use FrameType::{Auth, Footer, Header, IndexRoot, Members, Options};
         let known = FrameType::from_byte(kind);
         let in_order = match (self.previous, known) {
             (None, _) => known == Some(Header),
             (Some(IndexRoot), _) => known == Some(Footer),
             (Some(Footer), _) | (_, Some(Header | Footer)) => false,
+            (Some(before), Some(next @ (Auth | Members | Options))) => before < next,
             (Some(before), Some(next)) => before <= next,
             (Some(_), None) => true,
         };
@@ -194,12 +204,15 @@ impl Checker {
         (Some(Event::Index(leaf)), None)
     }
 
-    fn root(&mut self, leaves: &[LeafEntry]) -> Option<Fault> {
+    fn root(&mut self, root: &IndexRoot) -> Option<Fault> {
+        let leaves = root.leaves();
+        let [_, found] = &mut self.frames;
+        root.frames().iter().for_each(|frame| found.add(&encoded(|out| frame.put(out))));
         let [_, found] = &mut self.leaves;
         leaves.iter().for_each(|leaf| found.add(&encoded(|out| leaf.put(out))));
         let [_, stated] = &mut self.checks;
         leaves.iter().for_each(|leaf| stated.add(&leaf.check));
-        let agrees = self.faults > 0 || (same(&self.index) && same(&self.leaves));
+        let agrees = self.faults > 0 || (same(&self.index) && same(&self.leaves) && same(&self.frames));
         if agrees { None } else { Some(Fault::IndexMismatch) }
     }
 
@@ -233,6 +246,12 @@ impl Checker {
             }
         }
     }
+}
+
+/// Whether the index root has an entry for frames of this type: unless they are part of the index or in it.
+fn is_listed(kind: u8) -> bool {
+    use FrameType::{Block, Footer, IndexLeaf, IndexRoot};
+    !matches!(FrameType::from_byte(kind), Some(Block | IndexLeaf | IndexRoot | Footer))
 }
 
 fn encoded(put: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {

@@ -7,6 +7,7 @@ use bytes::{Buf, BytesMut};
 use super::block::Block;
 use super::checker::Checker;
 use super::error::{Fault, FormatError};
+use super::facts::{Auth, Members, Options};
 use super::footer::Summary;
 use super::frame::{Frame, Place, compare_check, read_preamble, stated_frame_len};
 use super::header::Header;
@@ -29,6 +30,12 @@ pub enum Event {
     Misplaced(Block),
     /// Leases, ascending by id.
     Leases(Vec<Lease>),
+    /// Users and roles.
+    Auth(Auth),
+    /// Members and alarms.
+    Members(Members),
+    /// How the backup was made.
+    Options(Options),
     /// A part of the index, which is about blocks that have passed.
     Index(IndexLeaf),
     /// Something optional that a newer program wrote; it is left out.

@@ -173,6 +173,8 @@ impl Fault {
             (_, Some(FrameType::Header)) => {
                 "what was backed up, and when, is unknown; no key is lost by this"
             }
+            (_, Some(FrameType::Auth)) => "users and roles are lost; no key is",
+            (_, Some(FrameType::Members | FrameType::Options)) => "facts for people are lost; no key is",
             (_, Some(FrameType::Leases)) => "leases are lost; their keys are not",
             (_, Some(FrameType::IndexLeaf | FrameType::IndexRoot | FrameType::Footer)) => {
                 "keys can't be looked up, nor their number be vouched for; no key is lost by this"
@@ -362,8 +364,18 @@ pub enum EncodeError {
     LeaseOrder,
     /// A lease with id 0, which stands for none.
     LeaseZero,
-    /// A block after leases.
-    LeasesBegun,
+    /// A frame that belongs before the last one.
+    FrameOrder {
+        /// Which frame.
+        frame: &'static str,
+        /// The last frame.
+        after: &'static str,
+    },
+    /// Facts that no reader would take: not sorted, without a name, or too many.
+    Invalid {
+        /// Which frame.
+        frame: &'static str,
+    },
     /// A frame that exceeds its limit: a header with enormous range bounds, or an index of billions of blocks.
     MetaTooLarge {
         /// Which frame.
@@ -403,7 +415,8 @@ impl fmt::Display for EncodeError {
             }
             Self::LeaseOrder => f.write_str("leases must be sorted by id, without duplicates"),
             Self::LeaseZero => f.write_str("a lease has id 0"),
-            Self::LeasesBegun => f.write_str("a block was appended after leases"),
+            Self::FrameOrder { frame, after } => write!(f, "{frame} was appended after {after}"),
+            Self::Invalid { frame } => write!(f, "the {frame} frame would not be valid"),
             Self::MetaTooLarge { frame, bytes } => write!(f, "the {frame} would take {bytes} bytes"),
             Self::RecordTooLarge { key, bytes } => write!(
                 f,

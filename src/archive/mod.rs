@@ -16,6 +16,7 @@ mod cutter;
 mod decoder;
 mod encoder;
 mod error;
+mod facts;
 mod fixed;
 mod footer;
 mod frame;
@@ -40,11 +41,14 @@ pub use cutter::Cutter;
 pub use decoder::{Accepted, Decoder, Event};
 pub use encoder::Encoder;
 pub use error::{EncodeError, Fault, FormatError};
+pub use facts::{
+    Auth, AuthState, BackupOption, Members, Options, RaisedAlarm, Role, RolePermission, SavedMember, User,
+};
 pub use footer::{Footer, Summary};
 pub use frame::Frame;
 pub use hash::Root;
 pub use header::Header;
-pub use index::{BlockEntry, IndexLeaf, IndexRoot, LeafEntry};
+pub use index::{BlockEntry, FrameEntry, IndexLeaf, IndexRoot, LeafEntry};
 pub use layout::{MAX_LEASES_PER_FRAME, MAX_RECORD_BYTES};
 pub use lease::Lease;
 pub use lost::LostKeys;

@@ -2,11 +2,12 @@
 
 use super::block::Block;
 use super::error::{Fault, FormatError};
+use super::facts::{Auth, Members, Options};
 use super::footer::Footer;
 use super::frame::{Frame, Place};
 use super::hash::Hash;
 use super::header::Header;
-use super::index::{IndexLeaf, LeafEntry, decode_root};
+use super::index::{IndexLeaf, IndexRoot};
 use super::layout::{CRITICAL, FrameType};
 use super::lease::{self, Lease};
 
@@ -41,11 +42,20 @@ impl Frame {
             FrameType::Leases => {
                 lease::decode(&payload).map(Body::Leases).map_err(|_| malformed("a lease frame"))
             }
+            FrameType::Auth => {
+                Auth::decode(&payload).map(Body::Auth).map_err(|_| malformed("the users and roles"))
+            }
+            FrameType::Members => {
+                Members::decode(&payload).map(Body::Members).map_err(|_| malformed("the members"))
+            }
+            FrameType::Options => {
+                Options::decode(&payload).map(Body::Options).map_err(|_| malformed("the options"))
+            }
             FrameType::IndexLeaf => {
                 IndexLeaf::decode(&payload).map(Body::Leaf).map_err(|_| malformed("an index leaf"))
             }
             FrameType::IndexRoot => {
-                decode_root(&payload).map(Body::Root).map_err(|_| malformed("the index root"))
+                IndexRoot::decode(&payload).map(Body::Root).map_err(|_| malformed("the index root"))
             }
             FrameType::Footer => {
                 Footer::decode(&payload).map(Body::Footer).ok_or_else(|| malformed("the footer"))
@@ -70,8 +80,11 @@ pub(crate) enum Body {
     Block(Block),
     Footer(Footer),
     Header(Header),
+    Auth(Auth),
     Leaf(IndexLeaf),
     Leases(Vec<Lease>),
-    Root(Vec<LeafEntry>),
+    Members(Members),
+    Options(Options),
+    Root(IndexRoot),
     Unknown { critical: bool },
 }

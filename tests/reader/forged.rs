@@ -2,7 +2,7 @@
 //! hostile program could write.
 
 use crate::draft::{Draft, block, bytes, good, leases, number, pair, pairs, record, set_raw};
-use crate::frames::{BLOCK, FOOTER, HEADER, INDEX_LEAF, INDEX_ROOT, LEASES};
+use crate::frames::{AUTH, BLOCK, FOOTER, HEADER, INDEX_LEAF, INDEX_ROOT, LEASES, MEMBERS, OPTIONS};
 
 /// Compresses a block.
 fn compress(payload: &mut Vec<u8>, with_size: bool) {
@@ -24,8 +24,16 @@ fn prefix_entry(payload: &mut Vec<u8>, fields: &[u8]) {
 
 /// Names, what the Python reader must say, and archives.
 pub(crate) fn forged_archives() -> Vec<(&'static str, &'static str, Vec<u8>)> {
-    [versions_and_frames(), blocks(), records(), messages(), leases_out_of_order(), index_and_footer()]
-        .concat()
+    [
+        versions_and_frames(),
+        blocks(),
+        records(),
+        messages(),
+        leases_out_of_order(),
+        facts(),
+        index_and_footer(),
+    ]
+    .concat()
 }
 
 type Forged = Vec<(&'static str, &'static str, Vec<u8>)>;
@@ -41,19 +49,19 @@ fn with(kind: u8, nth: usize, mut change: impl FnMut(&mut Vec<u8>)) -> Vec<u8> {
 
 fn versions_and_frames() -> Forged {
     let reserved = |kind| {
-        Draft { others: vec![(0x07, Vec::new())], ..good() }.bent(|part| {
+        Draft { others: vec![(0x0b, Vec::new())], ..good() }.bent(|part| {
             *part.reserved = (part.kind == kind).into();
         })
     };
     let late = vec![(LEASES, leases(&[1])), (BLOCK, block(2, &pairs(&[["e", "5"]])))];
     let late = Draft { others: late, ..good() }.unbent();
-    let long = Draft { others: vec![(0x07, vec![0; (8 << 20) + 1])], ..good() }.unbent();
+    let long = Draft { others: vec![(0x0b, vec![0; (8 << 20) + 1])], ..good() }.unbent();
     let other = |kind| Draft { others: vec![(kind, Vec::new())], ..good() }.unbent();
     vec![
         ("major version 0", "major version 0", Draft { version: [0, 1], ..good() }.unbent()),
         ("major version 2", "major version 2", Draft { version: [2, 0], ..good() }.unbent()),
         ("frame reserved", "frame reserved is not zero", reserved(BLOCK)),
-        ("frame reserved, skipped", "frame reserved is not zero", reserved(0x07)),
+        ("frame reserved, skipped", "frame reserved is not zero", reserved(0x0b)),
         ("an unknown critical frame", "unknown frame type 8a", other(0x8a)),
         ("a payload beyond the limit", "over the limit", long),
         ("a block behind leases", "type 82 after one of type 83", late),
@@ -172,6 +180,43 @@ fn leases_out_of_order() -> Forged {
     ]
 }
 
+fn facts() -> Forged {
+    let other = |kind, fields: &[u8]| Draft { others: vec![(kind, fields.to_vec())], ..good() }.unbent();
+    let two =
+        |kinds: [u8; 2]| Draft { others: kinds.map(|kind| (kind, Vec::new())).to_vec(), ..good() }.unbent();
+    let named = |names: &[&str]| -> Vec<u8> {
+        names.iter().flat_map(|name| bytes(1, &bytes(1, name.as_bytes()))).collect()
+    };
+    let ids = |ids: &[u64]| -> Vec<u8> { ids.iter().flat_map(|id| bytes(1, &number(1, *id))).collect() };
+    let role = |permission: &[u8]| bytes(2, &[bytes(1, b"r"), bytes(2, permission)].concat());
+    let roles = bytes(2, b"r").repeat(65_536);
+    vec![
+        ("AUTH twice", "type 07 after one of type 07", two([AUTH, AUTH])),
+        ("MEMBERS before AUTH", "type 07 after one of type 08", two([MEMBERS, AUTH])),
+        ("leases behind OPTIONS", "type 83 after one of type 09", two([OPTIONS, LEASES])),
+        ("users descend", "the names do not ascend", other(AUTH, &named(&["b", "a"]))),
+        ("a user twice", "the names do not ascend", other(AUTH, &named(&["a", "a"]))),
+        ("a user with an empty name", "a name is empty", other(AUTH, &named(&[""]))),
+        ("a user without a name", "a name is missing", other(AUTH, &bytes(1, b""))),
+        ("a user's role without a name", "a name is empty", other(AUTH, &bytes(1, b"\x0a\x01u\x12\x00"))),
+        ("roles descend", "the names do not ascend", other(AUTH, b"\x12\x03\x0a\x01b\x12\x03\x0a\x01a")),
+        ("an unknown access", "access 4", other(AUTH, &role(&number(1, 4)))),
+        ("an unknown access before a known one", "access 4", other(AUTH, &role(b"\x08\x04\x08\x01"))),
+        ("an unknown state", "state 3", other(AUTH, &number(3, 3))),
+        (
+            "more entries than may be",
+            "more than 65536",
+            other(AUTH, &bytes(1, &[bytes(1, b"u"), roles].concat())),
+        ),
+        ("members descend", "the ids of members do not ascend", other(MEMBERS, &ids(&[2, 1]))),
+        ("a member twice", "the ids of members do not ascend", other(MEMBERS, &ids(&[1, 1]))),
+        ("a URL that is not UTF-8", "can't decode", other(MEMBERS, &bytes(1, &bytes(3, b"\xff")))),
+        ("an alarm of another type", "kind has wire type 2", other(MEMBERS, &bytes(2, &bytes(2, b"1")))),
+        ("options descend", "the names do not ascend", other(OPTIONS, &named(&["b", "a"]))),
+        ("an option without a name", "a name is missing", other(OPTIONS, &bytes(1, &bytes(2, b"v")))),
+    ]
+}
+
 fn index_and_footer() -> Forged {
     let last_byte = |kind| with(kind, 0, |payload| *payload.last_mut().unwrap() ^= 1);
     let one_entry = with(INDEX_LEAF, 0, |payload| payload.truncate(2 + usize::from(payload[1])));
@@ -180,7 +225,36 @@ fn index_and_footer() -> Forged {
         ("a hash in the leaf", "the index does not agree with the blocks", last_byte(INDEX_LEAF)),
         ("a leaf without one block", "blocks are missing in the index", one_entry),
         ("a leaf without blocks", "an index leaf without blocks", without(INDEX_LEAF)),
-        ("a check in the root", "the index root does not agree", last_byte(INDEX_ROOT)),
+        (
+            "a check of a frame in the root",
+            "the index root does not agree with the frames",
+            last_byte(INDEX_ROOT),
+        ),
+        (
+            "a check of a leaf in the root",
+            "the index root does not agree with the leaves",
+            with(INDEX_ROOT, 0, |payload| {
+                let end = 2 + usize::from(payload[1]);
+                payload[end - 1] ^= 1;
+            }),
+        ),
+        (
+            "a root without a frame",
+            "the index root does not agree with the frames",
+            with(INDEX_ROOT, 0, |payload| {
+                let entry = 2 + usize::from(payload[1]);
+                payload.drain(entry..entry + 2 + usize::from(payload[entry + 1]));
+            }),
+        ),
+        (
+            "a frame's type beyond a byte before the right one",
+            "no frame has type 256",
+            with(INDEX_ROOT, 0, |payload| {
+                let entry = 2 + usize::from(payload[1]);
+                payload[entry + 1] += 3;
+                payload.splice(entry + 2..entry + 2, number(1, 256));
+            }),
+        ),
         ("a root without leaves", "the index root does not agree", without(INDEX_ROOT)),
         ("a longer footer", "168 bytes", with(FOOTER, 0, |payload| payload.push(0))),
     ];
@@ -208,8 +282,12 @@ pub(crate) fn allowed_archives() -> Vec<(String, Vec<u8>)> {
     let all = [
         ("nothing bent", good().unbent()),
         ("a newer minor version", Draft { version: [1, 7], ..good() }.unbent()),
-        ("frames to skip", others(vec![(0x07, b"?".to_vec()), (LEASES, leases(&[1])), (0x7f, Vec::new())])),
+        ("frames to skip", others(vec![(0x0b, b"?".to_vec()), (LEASES, leases(&[1])), (0x7f, Vec::new())])),
         ("a lease frame without leases", others(vec![(LEASES, Vec::new())])),
+        ("facts that are empty", others([AUTH, MEMBERS, OPTIONS].map(|kind| (kind, Vec::new())).to_vec())),
+        ("facts in part", others(vec![(AUTH, bytes(1, &bytes(1, b"u"))), (OPTIONS, Vec::new())])),
+        ("a permission for nothing", others(vec![(AUTH, bytes(2, b"\x0a\x01r\x12\x00"))])),
+        ("a learner by another number", others(vec![(MEMBERS, bytes(1, &number(5, 7)))])),
         ("a TTL above the one granted", others(vec![(LEASES, bytes(1, b"\x08\x05\x18\x09"))])),
         ("zeros and empty fields that are written", header(b"\x10\x00\x18\x00\x2a\x00")),
         ("fields in another order, and one twice", header(&[bytes(6, b"?"), number(2, 9)].concat())),

@@ -46,7 +46,8 @@ pub(crate) fn pairs(pairs: &[[&'static str; 2]]) -> Vec<Pair> {
 impl Draft {
     pub(crate) fn bent(&self, bend: impl FnMut(Part<'_>)) -> Vec<u8> {
         let [major, minor] = self.version;
-        let mut out = Writer { archive: Vec::new(), checks: Vec::new(), kinds: Vec::new(), bend };
+        let mut out =
+            Writer { archive: Vec::new(), checks: Vec::new(), listed: Vec::new(), kinds: Vec::new(), bend };
         out.archive.extend_from_slice(&[&b"\x89ARK\r\n\x1a\n"[..], &[major, 0, minor, 0]].concat());
         let mut archive_root = [b"etcd-ark v1 archive root\n", &out.archive[..]].concat();
         let mut state_root = b"etcd-ark v1 state root\n".to_vec();
@@ -80,7 +81,8 @@ impl Draft {
             bytes(4, last),
             bytes(5, check),
         ];
-        let (offset, root) = out.put(INDEX_ROOT, bytes(1, &entry.concat()));
+        let root = [bytes(1, &entry.concat()), out.listed.clone()].concat();
+        let (offset, root) = out.put(INDEX_ROOT, root);
 
         let records = self.blocks.iter().flatten();
         let content: usize = records.clone().flatten().map(Bytes::len).sum();
@@ -105,6 +107,8 @@ impl Draft {
 struct Writer<F> {
     archive: Vec<u8>,
     checks: Vec<u8>,
+    /// The index root's entries for frames.
+    listed: Vec<u8>,
     kinds: Vec<u8>,
     bend: F,
 }
@@ -122,7 +126,13 @@ impl<F: FnMut(Part<'_>)> Writer<F> {
         let sealed = seal(covered);
         let offset = self.archive.len() as u64;
         self.archive.extend_from_slice(&sealed);
-        self.checks.extend_from_slice(&sealed[sealed.len() - 32..]);
+        let check = &sealed[sealed.len() - 32..];
+        self.checks.extend_from_slice(check);
+        if ![BLOCK, INDEX_LEAF, INDEX_ROOT, FOOTER].contains(&kind) {
+            let entry =
+                [number(1, kind.into()), number(2, offset), number(3, sealed.len() as u64), bytes(4, check)];
+            self.listed.extend(bytes(2, &entry.concat()));
+        }
         (offset, sealed)
     }
 }
