@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::block::SealedBlock;
 use super::error::EncodeError;
-use super::facts::{Auth, Members, Options};
+use super::facts::{Auth, Facts, Members, Options};
 use super::footer::Summary;
 use super::frame::meta_frame;
 use super::header::Header;

@@ -167,13 +167,19 @@ impl Frame {
 
     /// The frame, if it is what was written and of this type.
     pub(crate) fn verified(self, kind: FrameType) -> Result<Self, FormatError> {
+        let frame = self.checked()?;
+        if frame.kind() == kind.byte() {
+            Ok(frame)
+        } else {
+            Err(Fault::EntryMismatch { what: "the frame's type" }.at(frame.offset))
+        }
+    }
+
+    /// The frame, if it is what was written.
+    pub(crate) fn checked(self) -> Result<Self, FormatError> {
         compare_check(&self.bytes).map_err(|fault| fault.at(self.offset))?;
         self.check_reserved()?;
-        if self.kind() == kind.byte() {
-            Ok(self)
-        } else {
-            Err(Fault::EntryMismatch { what: "the frame's type" }.at(self.offset))
-        }
+        Ok(self)
     }
 
     pub(crate) fn check_reserved(&self) -> Result<(), FormatError> {

@@ -199,6 +199,15 @@ impl FrameEntry {
         span(self.offset, self.frame_len)
     }
 
+    /// The payload of the frame, from the bytes of [`FrameEntry::span`].
+    pub(crate) fn payload(&self, bytes: Bytes) -> Result<Bytes, FormatError> {
+        let frame = Frame::whole(bytes, self.offset)?;
+        if frame.kind() != self.frame || frame.check() != self.check {
+            return Err(Fault::EntryMismatch { what: "the frame" }.at(self.offset));
+        }
+        Ok(frame.checked()?.payload())
+    }
+
     /// Appends the entry as the root holds it.
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
         let mut message = Vec::with_capacity(64);

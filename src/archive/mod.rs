@@ -41,6 +41,7 @@ pub use cutter::Cutter;
 pub use decoder::{Accepted, Decoder, Event};
 pub use encoder::Encoder;
 pub use error::{EncodeError, Fault, FormatError};
+pub(crate) use facts::Facts;
 pub use facts::{
     Auth, AuthState, BackupOption, Members, Options, RaisedAlarm, Role, RolePermission, SavedMember, User,
 };

@@ -2,7 +2,7 @@
 
 use super::block::Block;
 use super::error::{Fault, FormatError};
-use super::facts::{Auth, Members, Options};
+use super::facts::{Auth, Facts, Members, Options};
 use super::footer::Footer;
 use super::frame::{Frame, Place};
 use super::hash::Hash;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use prost::Message;
 
+use super::facts::Facts;
 use super::layout::*;
 use super::record::{Record, put_record};
 use super::wire::{Reader, put_varint, varint_len};

@@ -3,15 +3,16 @@ use std::mem;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
-use futures_util::stream::FuturesUnordered;
-use futures_util::{StreamExt, future};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::timeout;
 
+use super::facts::{read_auth, read_members, versions};
 use super::leases::read_leases;
 use super::progress::{Observer, Phase, Progress};
-use crate::archive::{Compression, Cutter, Encoder, Header, RawBlock, SealedBlock, Summary};
+use crate::archive::{
+    Auth, BackupOption, Compression, Cutter, Encoder, Header, Members, Options, RawBlock, SealedBlock,
+    Summary,
+};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::PendingFile;
@@ -20,8 +21,6 @@ use crate::types::{self, KeyRange, LeaseId};
 
 /// Blocks that are hashed and compressed while others are read and written.
 const SEALING: usize = 4;
-/// How long to wait for the members to tell their version, which is for the record only.
-const VERSION_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A backup to be made: the keys of a range at one revision, while the cluster goes on.
 ///
@@ -52,6 +51,12 @@ pub struct BackupReport {
     pub summary: Summary,
     /// How many leases the keys go with.
     pub leases: u64,
+    /// Users and roles as they were right after the keys were read; or why they could not be.
+    pub auth: Auth,
+    /// Members and alarms, likewise.
+    pub members: Members,
+    /// How the backup was made, as the archive tells.
+    pub options: Options,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -133,8 +138,18 @@ impl Backup {
             progress.add(read.kvs.len() as u64, pipeline.take(read).await?);
             page = scan.next_page().await?;
         }
-        let (summary, leases) = pipeline.finish(client).await?;
-        Ok(BackupReport { header, summary, leases, elapsed: began.elapsed() })
+        let options = self.options();
+        let Finished { summary, leases, auth, members } = pipeline.finish(client, &options).await?;
+        Ok(BackupReport { header, summary, leases, auth, members, options, elapsed: began.elapsed() })
+    }
+
+    fn options(&self) -> Options {
+        let compression = match self.compression {
+            Compression::None => "none".to_owned(),
+            Compression::Zstd(level) => format!("zstd {level}"),
+        };
+        let option = |name: &str, value| BackupOption { name: name.to_owned(), value };
+        Options { options: vec![option("compression", compression), option("range", self.range.to_string())] }
     }
 
     async fn header(&self, client: &Client, pinned: types::Header) -> Header {
@@ -144,7 +159,7 @@ impl Backup {
             member_id: pinned.member_id,
             revision: pinned.revision,
             created_unix_ms: now.as_millis().try_into().unwrap_or(i64::MAX),
-            server_version: server_version(client, pinned.member_id).await,
+            server_version: versions(client).await.remove(&pinned.member_id).unwrap_or_default(),
             writer: concat!("etcd-ark ", env!("CARGO_PKG_VERSION")).to_owned(),
             range: self.range.clone(),
         }
@@ -153,16 +168,6 @@ impl Backup {
 
 fn no_answer() -> Error {
     Error::new(ErrorKind::Protocol, "the scan ended without a page")
-}
-
-/// The version that the member tells; empty if it does not, since 3.4 tells root only.
-async fn server_version(client: &Client, member: types::MemberId) -> String {
-    let members = client.members();
-    let asked: FuturesUnordered<_> = members.iter().map(|member| member.status()).collect();
-    let answers = asked.filter_map(|status| future::ready(status.ok()));
-    let of_member = answers.filter(|status| future::ready(status.header.member_id == member));
-    let first = timeout(VERSION_TIMEOUT, Box::pin(of_member).next()).await;
-    first.ok().flatten().map(|status| status.version).unwrap_or_default()
 }
 
 /// Cut, hash and compress on other threads, write in order.
@@ -210,21 +215,46 @@ impl<'w, W: AsyncWrite + Unpin> Pipeline<'w, W> {
         write(self.writer, &self.encoder.append(sealed)?).await
     }
 
-    /// Writes what is left, the leases and the end.
-    async fn finish(mut self, client: &Client) -> Result<(Summary, u64)> {
+    /// Writes what is left, the leases, the other facts and the end.
+    async fn finish(mut self, client: &Client, options: &Options) -> Result<Finished> {
         if let Some(last) = mem::take(&mut self.cutter).finish() {
             self.seal(last).await?;
         }
         while !self.sealing.is_empty() {
             self.append_oldest().await?;
         }
-        let leases = read_leases(client, self.leases).await?;
+        let leases = read_leases(client, mem::take(&mut self.leases)).await?;
         write(self.writer, &self.encoder.leases(&leases)?).await?;
+        let auth = self.auth(read_auth(client).await).await?;
+        let members = read_members(client).await;
+        write(self.writer, &self.encoder.members(&members)?).await?;
+        write(self.writer, &self.encoder.options(options)?).await?;
         let (end, summary) = self.encoder.finish()?;
         write(self.writer, &end).await?;
         self.writer.flush().await.map_err(cannot_write)?;
-        Ok((summary, leases.len() as u64))
+        Ok(Finished { summary, leases: leases.len() as u64, auth, members })
     }
+
+    /// Writes users and roles; if they are too many, that they are.
+    async fn auth(&mut self, read: Auth) -> Result<Auth> {
+        let (frame, auth) = match self.encoder.auth(&read) {
+            Ok(frame) => (frame, read),
+            Err(error) => {
+                let note = Auth { state: read.state, missing: error.to_string(), ..Auth::default() };
+                (self.encoder.auth(&note)?, note)
+            }
+        };
+        write(self.writer, &frame).await?;
+        Ok(auth)
+    }
+}
+
+/// What came of a pipeline.
+struct Finished {
+    summary: Summary,
+    leases: u64,
+    auth: Auth,
+    members: Members,
 }
 
 async fn write<W: AsyncWrite + Unpin>(writer: &mut W, bytes: &[u8]) -> Result<()> {

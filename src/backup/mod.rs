@@ -4,6 +4,7 @@
 //! other programs; nothing below knows of it.
 
 mod create;
+mod facts;
 mod leases;
 mod open;
 mod progress;

@@ -9,7 +9,7 @@ use super::records::{Index, RecordReader, Records};
 use super::source::Source;
 use super::structure::check_structure;
 use super::verify::{VerifyReport, verify_source};
-use crate::archive::{Footer, Header, IndexRoot, Summary};
+use crate::archive::{Auth, Footer, Header, IndexRoot, Members, Options, Summary};
 use crate::error::Result;
 use crate::types::{KeyRange, KeyValue};
 
@@ -83,6 +83,45 @@ impl ArchiveFile {
     #[must_use]
     pub fn summary(&self) -> Summary {
         self.footer.summary()
+    }
+
+    /// Users and roles; `None` if the archive does not hold them.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) or [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt).
+    ///
+    /// # Cancel safety
+    ///
+    /// Changes nothing; may be dropped at any time.
+    pub async fn auth(&mut self) -> Result<Option<Auth>> {
+        self.records.facts().await
+    }
+
+    /// Members and alarms; `None` if the archive does not hold them.
+    ///
+    /// # Errors
+    ///
+    /// As [`ArchiveFile::auth`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Changes nothing; may be dropped at any time.
+    pub async fn members(&mut self) -> Result<Option<Members>> {
+        self.records.facts().await
+    }
+
+    /// How the backup was made; `None` if the archive does not tell.
+    ///
+    /// # Errors
+    ///
+    /// As [`ArchiveFile::auth`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Changes nothing; may be dropped at any time.
+    pub async fn options(&mut self) -> Result<Option<Options>> {
+        self.records.facts().await
     }
 
     /// One key; `None` if the archive does not hold it. Reads little more than the block that does.

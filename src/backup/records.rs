@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use super::source::Source;
-use crate::archive::{Block, BlockEntry, FormatError, IndexLeaf, IndexRoot, LeafEntry};
+use crate::archive::{Block, BlockEntry, Facts, FormatError, IndexLeaf, IndexRoot, LeafEntry};
 use crate::error::{Error, Result};
 use crate::types::{KeyRange, KeyValue};
 
@@ -47,6 +47,14 @@ impl Records {
     pub(super) async fn read_leaf(&self, entry: &LeafEntry) -> Result<IndexLeaf> {
         let bytes = self.source.read(entry.span()).await?;
         self.parsed(IndexLeaf::parse(bytes, entry))
+    }
+
+    /// Facts of one kind, if the index has them.
+    pub(super) async fn facts<T: Facts>(&self) -> Result<Option<T>> {
+        let Index::Whole(root) = &self.index else { return Ok(None) };
+        let Some(entry) = T::entry(root) else { return Ok(None) };
+        let bytes = self.source.read(entry.span()).await?;
+        self.parsed(T::parse(bytes, entry)).map(Some)
     }
 
     async fn read_block(&self, entry: &BlockEntry) -> Result<Block> {

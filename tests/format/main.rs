@@ -231,8 +231,7 @@ fn extended(archive: &[u8], minor: u16, extra: &[Vec<u8>]) -> Vec<u8> {
     let mut at = PREAMBLE_LEN + frames.concat().len();
     for more in extra {
         let (number, bytes) = (draft::number, draft::bytes);
-        let place =
-            [number(1, more[4].into()), number(2, at as u64), number(3, more.len() as u64)].concat();
+        let place = [number(1, more[4].into()), number(2, at as u64), number(3, more.len() as u64)].concat();
         let check = bytes(4, &more[more.len() - 32..]);
         entries.extend(bytes(2, &[place, check].concat()));
         at += more.len();

@@ -40,5 +40,8 @@ fn describe(report: &BackupReport, target: &Target) -> Report {
     path.and(describe::summary(&report.summary))
         .with("leases", Value::Count(report.leases))
         .and(describe::header(&report.header))
+        .and(describe::auth(&report.auth))
+        .and(describe::members(&report.members))
+        .and(describe::options(&report.options))
         .with("seconds", Value::Seconds(report.elapsed))
 }

@@ -1,6 +1,8 @@
 use bytes::Bytes;
 
+use super::Facts;
 use super::list::{Budget, ascends, name};
+use crate::archive::layout::FrameType;
 use crate::archive::wire::{
     Malformed, Reader, Value, bytes_tag, put_bytes, put_message, put_u64, varint_tag,
 };
@@ -73,8 +75,12 @@ impl Auth {
         put_bytes(&mut out, bytes_tag(4), self.missing.as_bytes());
         out
     }
+}
 
-    pub(crate) fn decode(payload: &Bytes) -> Result<Self, Malformed> {
+impl Facts for Auth {
+    const FRAME: FrameType = FrameType::Auth;
+
+    fn decode(payload: &Bytes) -> Result<Self, Malformed> {
         let (mut auth, mut budget) = (Self::default(), Budget::default());
         let mut fields = Reader::new(payload);
         while let Some((number, value)) = fields.field()? {

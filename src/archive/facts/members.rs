@@ -1,6 +1,8 @@
 use bytes::Bytes;
 
+use super::Facts;
 use super::list::{Budget, ascends};
+use crate::archive::layout::FrameType;
 use crate::archive::wire::{Malformed, Reader, bytes_tag, put_bytes, put_message, put_u64, varint_tag};
 use crate::types::MemberId;
 
@@ -49,8 +51,12 @@ impl Members {
         put_bytes(&mut out, bytes_tag(3), self.missing.as_bytes());
         out
     }
+}
 
-    pub(crate) fn decode(payload: &Bytes) -> Result<Self, Malformed> {
+impl Facts for Members {
+    const FRAME: FrameType = FrameType::Members;
+
+    fn decode(payload: &Bytes) -> Result<Self, Malformed> {
         let (mut members, mut budget) = (Self::default(), Budget::default());
         let mut fields = Reader::new(payload);
         while let Some((number, value)) = fields.field()? {

@@ -1,6 +1,8 @@
 use bytes::Bytes;
 
+use super::Facts;
 use super::list::{Budget, ascends, name};
+use crate::archive::layout::FrameType;
 use crate::archive::wire::{Malformed, Reader, bytes_tag, put_bytes, put_message};
 
 /// How a backup was made, for people: nothing needs it to read the archive.
@@ -30,8 +32,12 @@ impl Options {
         }
         out
     }
+}
 
-    pub(crate) fn decode(payload: &Bytes) -> Result<Self, Malformed> {
+impl Facts for Options {
+    const FRAME: FrameType = FrameType::Options;
+
+    fn decode(payload: &Bytes) -> Result<Self, Malformed> {
         let (mut options, mut budget) = (Self::default(), Budget::default());
         let mut fields = Reader::new(payload);
         while let Some((number, value)) = fields.field()? {
