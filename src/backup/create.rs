@@ -3,11 +3,14 @@ use std::mem;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWrite;
 use tokio::task::{JoinHandle, spawn_blocking};
 
+#[cfg(feature = "encrypt")]
+use super::crypt::Encryption;
 use super::facts::{read_auth, read_members, versions};
 use super::leases::read_leases;
+use super::output::Output;
 use super::progress::{Observer, Phase, Progress};
 use crate::archive::{
     Auth, BackupOption, Compression, Cutter, Encoder, Header, Members, Options, RawBlock, SealedBlock,
@@ -38,6 +41,8 @@ const SEALING: usize = 4;
 pub struct Backup {
     range: KeyRange,
     compression: Compression,
+    #[cfg(feature = "encrypt")]
+    encryption: Option<Encryption>,
     observer: Observer,
 }
 
@@ -71,7 +76,13 @@ impl Backup {
     /// Every key, compressed.
     #[must_use]
     pub fn new() -> Self {
-        Self { range: KeyRange::all(), compression: Compression::default(), observer: Observer::default() }
+        Self {
+            range: KeyRange::all(),
+            compression: Compression::default(),
+            #[cfg(feature = "encrypt")]
+            encryption: None,
+            observer: Observer::default(),
+        }
     }
 
     /// Saves only the keys of this range. Default: every key.
@@ -84,6 +95,13 @@ impl Backup {
     #[must_use]
     pub fn compression(self, compression: Compression) -> Self {
         Self { compression, ..self }
+    }
+
+    /// Encrypts the archive, all of it. Default: it is not.
+    #[cfg(feature = "encrypt")]
+    #[must_use]
+    pub fn encrypt(self, encryption: Encryption) -> Self {
+        Self { encryption: Some(encryption), ..self }
     }
 
     /// Calls this when reading begins, and after every page. Default: nobody is told.
@@ -132,7 +150,7 @@ impl Backup {
         progress.expect(scan.total());
 
         let header = self.header(client, pinned).await;
-        let mut pipeline = Pipeline::begin(&header, self.compression, writer).await?;
+        let mut pipeline = Pipeline::begin(&header, self.compression, self.output(writer)?).await?;
         let mut page = first;
         while let Some(read) = page {
             progress.add(read.kvs.len() as u64, pipeline.take(read).await?);
@@ -141,6 +159,13 @@ impl Backup {
         let options = self.options();
         let Finished { summary, leases, auth, members } = pipeline.finish(client, &options).await?;
         Ok(BackupReport { header, summary, leases, auth, members, options, elapsed: began.elapsed() })
+    }
+
+    fn output<'w, W: AsyncWrite + Unpin>(&self, writer: &'w mut W) -> Result<Output<'w, W>> {
+        let output = Output::new(writer);
+        #[cfg(feature = "encrypt")]
+        let output = output.encrypted(self.encryption.as_ref())?;
+        Ok(output)
     }
 
     fn options(&self) -> Options {
@@ -177,15 +202,15 @@ struct Pipeline<'w, W> {
     compression: Compression,
     encoder: Encoder,
     leases: BTreeSet<LeaseId>,
-    writer: &'w mut W,
+    output: Output<'w, W>,
 }
 
 impl<'w, W: AsyncWrite + Unpin> Pipeline<'w, W> {
-    async fn begin(header: &Header, compression: Compression, writer: &'w mut W) -> Result<Self> {
+    async fn begin(header: &Header, compression: Compression, mut output: Output<'w, W>) -> Result<Self> {
         let (encoder, start) = Encoder::new(header)?;
-        write(writer, &start).await?;
+        output.write(&start).await?;
         let (sealing, leases) = (VecDeque::new(), BTreeSet::new());
-        Ok(Self { cutter: Cutter::new(), sealing, compression, encoder, leases, writer })
+        Ok(Self { cutter: Cutter::new(), sealing, compression, encoder, leases, output })
     }
 
     /// Takes a page and says how many bytes of keys and values it held.
@@ -212,7 +237,7 @@ impl<'w, W: AsyncWrite + Unpin> Pipeline<'w, W> {
         let sealed = oldest.await.map_err(|error| {
             Error::new(ErrorKind::Io, "compressing a block was cut off").with_source(error)
         })?;
-        write(self.writer, &self.encoder.append(sealed)?).await
+        self.output.write(&self.encoder.append(sealed)?).await
     }
 
     /// Writes what is left, the leases, the other facts and the end.
@@ -224,14 +249,14 @@ impl<'w, W: AsyncWrite + Unpin> Pipeline<'w, W> {
             self.append_oldest().await?;
         }
         let leases = read_leases(client, mem::take(&mut self.leases)).await?;
-        write(self.writer, &self.encoder.leases(&leases)?).await?;
+        self.output.write(&self.encoder.leases(&leases)?).await?;
         let auth = self.auth(read_auth(client).await).await?;
         let members = read_members(client).await;
-        write(self.writer, &self.encoder.members(&members)?).await?;
-        write(self.writer, &self.encoder.options(options)?).await?;
+        self.output.write(&self.encoder.members(&members)?).await?;
+        self.output.write(&self.encoder.options(options)?).await?;
         let (end, summary) = self.encoder.finish()?;
-        write(self.writer, &end).await?;
-        self.writer.flush().await.map_err(cannot_write)?;
+        self.output.write(&end).await?;
+        self.output.finish().await?;
         Ok(Finished { summary, leases: leases.len() as u64, auth, members })
     }
 
@@ -244,7 +269,7 @@ impl<'w, W: AsyncWrite + Unpin> Pipeline<'w, W> {
                 (self.encoder.auth(&note)?, note)
             }
         };
-        write(self.writer, &frame).await?;
+        self.output.write(&frame).await?;
         Ok(auth)
     }
 }
@@ -257,10 +282,6 @@ struct Finished {
     members: Members,
 }
 
-async fn write<W: AsyncWrite + Unpin>(writer: &mut W, bytes: &[u8]) -> Result<()> {
-    writer.write_all(bytes).await.map_err(cannot_write)
-}
-
-fn cannot_write(error: std::io::Error) -> Error {
+pub(super) fn cannot_write(error: std::io::Error) -> Error {
     Error::new(ErrorKind::Io, "cannot write the archive").with_source(error)
 }

@@ -4,9 +4,12 @@
 //! other programs; nothing below knows of it.
 
 mod create;
+#[cfg(feature = "encrypt")]
+mod crypt;
 mod facts;
 mod leases;
 mod open;
+mod output;
 mod progress;
 mod records;
 mod restore;
@@ -16,6 +19,8 @@ mod structure;
 mod verify;
 
 pub use create::{Backup, BackupReport};
+#[cfg(feature = "encrypt")]
+pub use crypt::{Encryption, Identities, generate_identity};
 pub use open::ArchiveFile;
 pub use progress::{Phase, Progress};
 pub use records::RecordReader;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
+#[cfg(feature = "encrypt")]
+use super::crypt::Identities;
 use super::progress::Observer;
 use super::records::{Index, RecordReader, Records};
 use super::source::Source;
@@ -52,6 +54,22 @@ impl ArchiveFile {
     /// [`ErrorKind::Unsupported`]: crate::ErrorKind::Unsupported
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self> {
         Self::from_source(Source::open(path.into()).await?).await
+    }
+
+    /// As [`ArchiveFile::open`], for an archive that is encrypted, or perhaps is. Everything else is as with
+    /// one that is not: single keys are found without decrypting the rest.
+    ///
+    /// # Errors
+    ///
+    /// As [`ArchiveFile::open`], and [`ErrorKind::Auth`](crate::ErrorKind::Auth) if none of the identities opens
+    /// it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Changes nothing; may be dropped at any time.
+    #[cfg(feature = "encrypt")]
+    pub async fn open_with(path: impl Into<PathBuf>, identities: &Identities) -> Result<Self> {
+        Self::from_source(Source::open_with(path.into(), identities.clone()).await?).await
     }
 
     /// Opens an archive that is somewhere else than in a file. Reads happen on threads that may wait.

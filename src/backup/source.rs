@@ -32,6 +32,20 @@ impl Source {
         Ok(Self::new(name, file))
     }
 
+    /// Opens a file that may be encrypted. Trying a passphrase takes a second of work, by design.
+    #[cfg(feature = "encrypt")]
+    pub(super) async fn open_with(path: PathBuf, identities: super::crypt::Identities) -> Result<Self> {
+        let plain = Self::open(path).await?;
+        let (name, reader) = (plain.name.clone(), plain.reader);
+        let opened = spawn_blocking(move || {
+            let reader = Arc::into_inner(reader).and_then(|reader| reader.into_inner().ok());
+            identities.open(reader.ok_or_else(|| Error::new(ErrorKind::Io, "the file is in use"))?)
+        });
+        let opened = opened.await.map_err(|panic| cannot_read(io::Error::other(panic)))?;
+        let reader = opened.map_err(|error| error.context(&name))?;
+        Ok(Self { name, reader: Arc::new(Mutex::new(reader)) })
+    }
+
     pub(super) fn new(name: impl Into<String>, reader: impl ReadSeek + 'static) -> Self {
         Self { name: name.into(), reader: Arc::new(Mutex::new(Box::new(reader))) }
     }
@@ -52,7 +66,11 @@ impl Source {
         let read = move |reader: &mut dyn ReadSeek| {
             let len = span.end.saturating_sub(span.start);
             let mut bytes = Vec::new();
-            reader.seek(SeekFrom::Start(span.start))?;
+            match reader.seek(SeekFrom::Start(span.start)) {
+                // A decrypted source can't seek beyond its end, as a file can.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Bytes::new()),
+                sought => sought?,
+            };
             reader.take(len).read_to_end(&mut bytes)?;
             Ok(bytes.into())
         };

@@ -144,7 +144,13 @@ pub(super) async fn salvage_source(
 }
 
 pub(super) fn cannot_read(error: io::Error) -> Error {
-    Error::new(ErrorKind::Io, "cannot read the archive").with_source(error)
+    match error.kind() {
+        // What decryption says of bytes that are not those that were encrypted; disks fail in other ways.
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+            Error::new(ErrorKind::Corrupt, "the archive's encryption is damaged").with_source(error)
+        }
+        _ => Error::new(ErrorKind::Io, "cannot read the archive").with_source(error),
+    }
 }
 
 /// Splits an archive into frames, checks them on other threads, and takes the results in order.

@@ -11,6 +11,8 @@ mod auth;
 mod connect;
 mod damage;
 mod examples;
+#[cfg(feature = "encrypt")]
+mod encrypt;
 mod files;
 mod interrupt;
 mod keys;

@@ -15,6 +15,8 @@ mod damage;
 #[cfg(feature = "discovery")]
 mod discovery;
 mod election;
+#[cfg(feature = "encrypt")]
+mod encrypt;
 mod endpoints;
 mod failover;
 mod faults;

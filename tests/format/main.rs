@@ -14,6 +14,7 @@ mod draft;
 #[allow(dead_code, reason = "the test of forged archives uses more of it")]
 mod frames;
 mod salvage;
+mod seek;
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -1,12 +1,10 @@
-use etcd_ark::backup::ArchiveFile;
-
-use super::describe;
+use super::{describe, unlock};
 use crate::args::Info;
 use crate::failure::Failure;
 use crate::output::{Format, Output};
 
 pub(super) async fn run(arguments: Info, format: Format) -> Result<(), Failure> {
-    let mut archive = ArchiveFile::open(&arguments.file).await?;
+    let mut archive = unlock::open(&arguments.file, &arguments.unlock).await?;
     let report = describe::summary(&archive.summary()).and(describe::header(archive.header()));
     let report = match archive.auth().await? {
         Some(auth) => report.and(describe::auth(&auth)),

@@ -4,11 +4,14 @@ mod backup;
 mod describe;
 mod get;
 mod info;
+#[cfg(feature = "encrypt")]
+mod keygen;
 mod ls;
 mod origin;
 mod restore;
 mod sink;
 mod snapshot;
+mod unlock;
 mod verify;
 
 use crate::args::{Args, Command, Snapshot};
@@ -23,6 +26,8 @@ pub(crate) async fn run(args: Args, interrupts: &mut Interrupts) -> Result<(), F
         Command::Snapshot(Snapshot::Save(args)) => {
             snapshot::save(args, &connection, format, interrupts).await
         }
+        #[cfg(feature = "encrypt")]
+        Command::Keygen(args) => keygen::run(args, format).await,
         Command::Verify(args) => interrupts.end(verify::run(args, format), read_only).await,
         Command::Info(args) => interrupts.end(info::run(args, format), read_only).await,
         Command::Ls(args) => interrupts.end(ls::run(args, format), read_only).await,

@@ -4,7 +4,9 @@ use etcd_ark::archive::{Header, LostKeys};
 use etcd_ark::backup::{ArchiveFile, Restore, RestoreReport, SalvagedFile};
 use etcd_ark::{Client, KeyRange};
 
+use super::unlock;
 use crate::args::Restore as Arguments;
+use crate::failure::Failure;
 use crate::progress::{ProgressLine, Unit};
 
 #[derive(Debug)]
@@ -14,13 +16,18 @@ pub(super) enum Origin {
 }
 
 impl Origin {
-    pub(super) async fn open(arguments: &Arguments) -> etcd_ark::Result<Self> {
+    pub(super) async fn open(arguments: &Arguments) -> Result<Self, Failure> {
         if !arguments.salvage {
-            return ArchiveFile::open(&arguments.file).await.map(Self::Whole);
+            return unlock::open(&arguments.file, &arguments.unlock).await.map(Self::Whole);
+        }
+        if arguments.unlock.is_given() {
+            return Err(Failure::usage(
+                "an encrypted archive can't be salvaged; decrypt what is left of it first",
+            ));
         }
         let line = ProgressLine::new(Unit::Keys);
         let opening = SalvagedFile::open_observed(&arguments.file, move |progress| line.show(progress));
-        opening.await.map(Self::Salvaged)
+        Ok(Self::Salvaged(opening.await?))
     }
 
     pub(super) fn header(&self) -> Option<&Header> {

@@ -1,20 +1,25 @@
 use std::path::Path;
 
-use etcd_ark::backup::{self, ArchiveFile, VerifyReport};
+use etcd_ark::backup::{self, VerifyReport};
 use tokio::fs::File;
 use tokio::io::{AsyncRead, stdin};
 
-use super::describe;
-use crate::args::{Level, Target, Verify};
+use super::{describe, unlock};
+use crate::args::{Level, Target, Unlock, Verify};
 use crate::failure::{Exit, Failure};
 use crate::output::{Format, Output, Report, Value};
 use crate::progress::{ProgressLine, Unit};
 
 pub(super) async fn run(arguments: Verify, format: Format) -> Result<(), Failure> {
     let report = match (&arguments.file, arguments.level) {
-        (Target::File(path), Level::Structure) => return verify_structure(path, format).await,
+        (Target::File(path), Level::Structure) => {
+            return verify_structure(path, &arguments.unlock, format).await;
+        }
         (Target::Stream, Level::Structure) => {
             return Err(Failure::usage("the structure alone can be verified only in a file"));
+        }
+        (Target::File(path), Level::Data) if arguments.unlock.is_given() => {
+            unlock::open(path, &arguments.unlock).await?.verify().await?
         }
         (Target::File(path), Level::Data) => verify_file(path).await?,
         (Target::Stream, Level::Data) => verify(stdin(), None).await?,
@@ -27,8 +32,8 @@ pub(super) async fn run(arguments: Verify, format: Format) -> Result<(), Failure
     }
 }
 
-async fn verify_structure(path: &Path, format: Format) -> Result<(), Failure> {
-    let mut archive = ArchiveFile::open(path).await?;
+async fn verify_structure(path: &Path, unlock: &Unlock, format: Format) -> Result<(), Failure> {
+    let mut archive = unlock::open(path, unlock).await?;
     archive.verify_structure().await?;
     let report = Report::default().with("structure_good", Value::Flag(true));
     let report = report.and(describe::summary(&archive.summary())).and(describe::header(archive.header()));
