@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{BoolishValueParser, OsStringValueParser, StringValueParser, TypedValueParser};
-use clap::{Arg, Args as Flags, CommandFactory, FromArgMatches, Id, Parser, Subcommand};
+use clap::{Arg, Args as Flags, CommandFactory, FromArgMatches, Id, Parser, Subcommand, ValueEnum};
 use etcd_ark::KeyRange;
 
 pub(crate) use self::diff::{Diff, Side};
@@ -22,7 +22,11 @@ use crate::password::{Secret, User};
 const GLOBAL: &str = "Global options";
 const CONNECTION: &str = "Connection";
 /// Commands that read archives only: their helps need not tell about connecting.
-const OFFLINE: [&str; 4] = ["verify", "info", "ls", "get"];
+const OFFLINE: &[&str] = if cfg!(feature = "encrypt") {
+    &["verify", "info", "ls", "get", "keygen"]
+} else {
+    &["verify", "info", "ls", "get"]
+};
 
 /// Consistent, verified backup and restore of etcd.
 ///
@@ -108,6 +112,9 @@ pub(crate) enum Command {
     /// behind, to be deleted.
     Backup(Backup),
     /// Read an archive through and check every byte of it.
+    ///
+    /// Everything that is wrong is told: where, in what, what it means, and which keys are lost. With
+    /// --level structure only header, index and footer are read: quick, but blind to damage inside the data.
     Verify(Verify),
     /// Show what an archive says about itself, without reading all of it.
     Info(Info),
@@ -135,6 +142,12 @@ pub(crate) enum Command {
     /// A line for each key that differs: + only in B, - only in A, ~ with another value. Exit codes are those of diff:
     /// 0 if both are the same, 1 if they differ, above that if it could not be told.
     Diff(Diff),
+    /// Create an identity file, and show the recipient that goes with it.
+    ///
+    /// Give the recipient to `ark backup`; keep the file where backups can be restored, and a copy elsewhere: without it
+    /// what was encrypted is lost.
+    #[cfg(feature = "encrypt")]
+    Keygen(Keygen),
     /// Save a member's whole database, as etcdctl does.
     #[command(subcommand)]
     Snapshot(Snapshot),
@@ -150,6 +163,51 @@ pub(crate) struct Backup {
     pub(crate) output: Target,
     #[command(flatten)]
     pub(crate) keys: Prefix,
+    #[command(flatten)]
+    pub(crate) encrypt: Encrypt,
+}
+
+/// Who can read the archive; nobody else can.
+#[derive(Debug, Flags)]
+pub(crate) struct Encrypt {
+    /// Encrypt the archive to this recipient, age1…, as `ark keygen` and age-keygen show it; may be repeated.
+    #[cfg(feature = "encrypt")]
+    #[arg(long = "recipient", value_name = "RECIPIENT")]
+    pub(crate) recipients: Vec<String>,
+    /// Encrypt the archive to the passphrase on the first line of this file.
+    #[cfg(feature = "encrypt")]
+    #[arg(long, value_name = "FILE", conflicts_with = "recipients")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+/// What opens an encrypted archive.
+#[derive(Debug, Flags)]
+pub(crate) struct Unlock {
+    /// Open an encrypted archive with the identities in this file; may be repeated.
+    #[cfg(feature = "encrypt")]
+    #[arg(long = "identity", value_name = "FILE")]
+    pub(crate) identities: Vec<PathBuf>,
+    /// Open an encrypted archive with the passphrase on the first line of this file.
+    #[cfg(feature = "encrypt")]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+impl Unlock {
+    pub(crate) fn is_given(&self) -> bool {
+        #[cfg(feature = "encrypt")]
+        return !self.identities.is_empty() || self.passphrase_file.is_some();
+        #[cfg(not(feature = "encrypt"))]
+        false
+    }
+}
+
+#[cfg(feature = "encrypt")]
+#[derive(Debug, Flags)]
+pub(crate) struct Keygen {
+    /// The identity file to create: whoever has it can read what is encrypted to its recipient.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
 }
 
 #[derive(Debug, Flags)]
@@ -157,18 +215,36 @@ pub(crate) struct Verify {
     /// The archive, or - for standard input.
     #[arg(value_name = "FILE|-", value_parser = target())]
     pub(crate) file: Target,
+    /// How thoroughly to check.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) level: Level,
+    #[command(flatten)]
+    pub(crate) unlock: Unlock,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Level {
+    /// That the file is complete and its parts fit together. Wants a file.
+    Structure,
+    /// Every byte.
+    #[default]
+    Data,
 }
 
 #[derive(Debug, Flags)]
 pub(crate) struct Info {
     /// The archive.
     pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) unlock: Unlock,
 }
 
 #[derive(Debug, Flags)]
 pub(crate) struct Ls {
     /// The archive.
     pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) unlock: Unlock,
     #[command(flatten)]
     pub(crate) keys: Prefix,
 }
@@ -177,6 +253,8 @@ pub(crate) struct Ls {
 pub(crate) struct Get {
     /// The archive.
     pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) unlock: Unlock,
     /// The key, as `ark ls` shows it.
     #[arg(value_parser = key::parser())]
     pub(crate) key: Key,

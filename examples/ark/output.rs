@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use etcd_ark::archive::FormatError;
+use etcd_ark::archive::{FormatError, LostKeys};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::failure::{Exit, Failure};
@@ -29,6 +29,10 @@ pub(crate) enum Value {
     /// What is wrong with an archive, a line each.
     Findings(Vec<FormatError>),
     Flag(bool),
+    /// Several things with fields of their own, a line each.
+    List(Vec<Report>),
+    /// Keys that an archive has lost, a line for each range.
+    Lost(Vec<LostKeys>),
     Number(i64),
     /// One after the other.
     Reports(Vec<Report>),
@@ -62,12 +66,20 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let aligned = self.0.iter().filter(|(_, value)| !matches!(value, Value::Findings(_)));
+        let aligned = self
+            .0
+            .iter()
+            .filter(|(_, value)| !matches!(value, Value::Findings(_) | Value::List(_) | Value::Lost(_)));
         let width = aligned.map(|(name, _)| name.len() + 1).max().unwrap_or_default();
         for (name, value) in &self.0 {
             match value {
-                Value::Findings(findings) => {
-                    findings.iter().try_for_each(|finding| writeln!(f, "{finding}"))?
+                Value::Findings(findings) => findings.iter().try_for_each(|finding| {
+                    writeln!(f, "at byte {}: {}", finding.offset, finding.fault)?;
+                    writeln!(f, "  that is: {}\n  help: {}", finding.meaning(), finding.advice())
+                })?,
+                Value::List(list) => list_lines(f, name, list)?,
+                Value::Lost(lost) => {
+                    lost.iter().try_for_each(|lost| writeln!(f, "lost: {}", lost_line(lost)))?
                 }
                 _ => writeln!(f, "{:width$} {value}", format!("{}:", name.replace('_', " ")))?,
             }
@@ -82,6 +94,8 @@ impl fmt::Display for Value {
             Self::Bytes(number) => f.write_str(&human::bytes(*number)),
             Self::Count(number) => f.write_str(&human::count(*number)),
             Self::Findings(findings) => write!(f, "{}", findings.len()),
+            Self::List(list) => write!(f, "{}", list.len()),
+            Self::Lost(lost) => write!(f, "{}", lost.len()),
             Self::Flag(flag) => f.write_str(if *flag { "yes" } else { "no" }),
             Self::Number(number) => number.fmt(f),
             Self::Reports(reports) => write!(f, "{}", reports.len()),
@@ -107,6 +121,8 @@ impl Serialize for Value {
         match self {
             Self::Bytes(number) | Self::Count(number) => serializer.serialize_u64(*number),
             Self::Findings(findings) => serializer.collect_seq(findings.iter().map(finding)),
+            Self::List(list) => serializer.collect_seq(list),
+            Self::Lost(lost) => serializer.collect_seq(lost.iter().map(lost_report)),
             Self::Flag(flag) => serializer.serialize_bool(*flag),
             Self::Number(number) => serializer.serialize_i64(*number),
             Self::Reports(reports) => serializer.collect_seq(reports),
@@ -118,7 +134,37 @@ impl Serialize for Value {
 }
 
 fn finding(error: &FormatError) -> Report {
-    Report::default().with("offset", Value::Count(error.offset)).text("fault", &error.fault)
+    Report::default()
+        .with("offset", Value::Count(error.offset))
+        .text("frame", error.frame().unwrap_or_default())
+        .text("fault", &error.fault)
+        .text("meaning", error.meaning())
+        .text("help", error.advice())
+}
+
+fn list_lines(f: &mut fmt::Formatter<'_>, name: &str, list: &[Report]) -> fmt::Result {
+    writeln!(f, "{name}: {}", list.len())?;
+    for entry in list {
+        let fields = entry.0.iter().map(|(name, value)| format!("{} {value}", name.replace('_', " ")));
+        writeln!(f, "  {}", fields.collect::<Vec<_>>().join(", "))?;
+    }
+    Ok(())
+}
+
+fn lost_report(lost: &LostKeys) -> Report {
+    let number = |name, number: Option<u64>| match number {
+        Some(number) => Report::default().with(name, Value::Count(number)),
+        None => Report::default(),
+    };
+    Report::default()
+        .text("range", &lost.range)
+        .and(number("blocks", lost.blocks))
+        .and(number("keys", lost.records))
+}
+
+fn lost_line(lost: &LostKeys) -> String {
+    let known = lost.records.map(|keys| format!(", {} keys", human::count(keys)));
+    format!("{}{}", lost.range, known.unwrap_or_default())
 }
 
 /// Where results go.

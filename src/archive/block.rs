@@ -11,8 +11,8 @@ use super::frame::{Frame, complete_frame};
 use super::hash::{ContentHasher, Hash, hash};
 use super::index::{BlockEntry, index_key};
 use super::layout::{
-    BLOCK_HEADER_LEN, BLOCK_RESERVED_LEN, COMPRESSION_NONE, COMPRESSION_ZSTD, FRAME_HEADER_LEN, FrameType,
-    HASH_LEN, MAX_RAW_BYTES, MIN_RECORD_LEN,
+    BLOCK_HEADER_LEN, BLOCK_RESERVED_LEN, COMPRESSION_NONE, COMPRESSION_ZSTD, FRAME_HEADER_LEN,
+    FRAME_OVERHEAD, FrameType, HASH_LEN, MAX_RAW_BYTES, MIN_RECORD_LEN,
 };
 use super::record::{Record, Records};
 use super::wire::Reader;
@@ -195,6 +195,9 @@ impl BlockHeader {
 /// sorted and unique.
 #[derive(Clone, Debug)]
 pub struct Block {
+    /// Where its frame begins, and how long that is.
+    offset: u64,
+    frame_len: usize,
     head: BlockHeader,
     raw: Bytes,
     bytes: u64,
@@ -209,10 +212,9 @@ impl Block {
     ///
     /// If the bytes are damaged, or are another block than the entry's.
     pub fn parse(bytes: Bytes, entry: &BlockEntry) -> Result<Self, FormatError> {
-        let frame_len = bytes.len();
         let frame = Frame::whole(bytes, entry.offset)?.verified(FrameType::Block)?;
         let block = Self::open(frame.payload(), entry.offset)?;
-        if block.entry(entry.offset, frame_len) == *entry {
+        if block.entry() == *entry {
             Ok(block)
         } else {
             Err(Fault::EntryMismatch { what: "the block" }.at(entry.offset))
@@ -220,10 +222,11 @@ impl Block {
     }
 
     pub(crate) fn open(payload: Bytes, offset: u64) -> Result<Self, FormatError> {
-        Self::decode(payload).map_err(|fault| fault.at(offset))
+        Self::decode(payload, offset).map_err(|fault| fault.at(offset))
     }
 
-    fn decode(payload: Bytes) -> Result<Self, Fault> {
+    fn decode(payload: Bytes, offset: u64) -> Result<Self, Fault> {
+        let frame_len = FRAME_OVERHEAD + payload.len();
         let head = BlockHeader::decode(&payload).ok_or(Fault::Malformed { what: "a block header" })?;
         let stored = payload.slice(BLOCK_HEADER_LEN..);
         let raw = match head.compression {
@@ -237,7 +240,7 @@ impl Block {
         if hash(&raw) != head.state_hash {
             return Err(Fault::StateHashMismatch);
         }
-        Self::validate(head, raw)
+        Self::validate(head, raw).map(|block| Self { offset, frame_len, ..block })
     }
 
     /// Walks through the records once, so that nobody has to look for faults in them again.
@@ -263,7 +266,7 @@ impl Block {
             return Err(Fault::ContentHashMismatch);
         }
         let (first_key, last_key) = (raw.slice_ref(first.unwrap_or_default()), raw.slice_ref(last));
-        Ok(Self { head, bytes, first_key, last_key, raw })
+        Ok(Self { offset: 0, frame_len: 0, head, bytes, first_key, last_key, raw })
     }
 
     /// The block's number, from 0 on.
@@ -324,8 +327,10 @@ impl Block {
         &self.head.content_hash
     }
 
-    pub(crate) fn entry(&self, offset: u64, frame_len: usize) -> BlockEntry {
-        self.head.entry(offset, frame_len, &self.first_key, &self.last_key)
+    /// What an index would say of the block, in the place where it was read.
+    #[must_use]
+    pub fn entry(&self) -> BlockEntry {
+        self.head.entry(self.offset, self.frame_len, &self.first_key, &self.last_key)
     }
 }
 

@@ -1,18 +1,21 @@
 //! Reading an archive front to back.
 
-use bytes::{Buf, Bytes, BytesMut};
+use std::mem;
+
+use bytes::{Buf, BytesMut};
 
 use super::block::Block;
+use super::checker::Checker;
 use super::error::{Fault, FormatError};
-use super::footer::{Footer, Summary};
-use super::frame::{Frame, check_magic, read_preamble, stated_frame_len};
-use super::hash::RootHasher;
+use super::facts::{Auth, Members, Options};
+use super::footer::Summary;
+use super::frame::{Frame, Place, compare_check, read_preamble, stated_frame_len};
 use super::header::Header;
-use super::index::{BlockEntry, LeafEntry};
-use super::layout::{FRAME_HEADER_LEN, FrameType, PREAMBLE_LEN};
+use super::index::IndexLeaf;
+use super::layout::{MARKER, MARKER_LEN, MAX_SEARCHED_BYTES, MAX_SEARCHES, PREAMBLE_LEN};
 use super::lease::Lease;
-use super::ledger::{BlockFacts, Ledger};
-use super::opened::{Body, Opened};
+use super::lost::{Gaps, LostKeys};
+use super::opened::Opened;
 
 /// Something that was read and verified.
 #[derive(Clone, Debug)]
@@ -22,8 +25,19 @@ pub enum Event {
     Header(Header),
     /// The next records.
     Block(Block),
+    /// A whole block where it does not belong, behind the fault that says so: one that was moved, copied or
+    /// taken from elsewhere. Its records may have been read before, or may be none of this archive's.
+    Misplaced(Block),
     /// Leases, ascending by id.
     Leases(Vec<Lease>),
+    /// Users and roles.
+    Auth(Auth),
+    /// Members and alarms.
+    Members(Members),
+    /// How the backup was made.
+    Options(Options),
+    /// A part of the index, which is about blocks that have passed.
+    Index(IndexLeaf),
     /// Something optional that a newer program wrote; it is left out.
     Skipped {
         /// Where the frame begins.
@@ -35,14 +49,28 @@ pub enum Event {
     End(Summary),
 }
 
+/// What a frame came to: a fault, an event, both or neither.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Accepted {
+    /// What is wrong with the frame, or with its place.
+    pub fault: Option<FormatError>,
+    /// What it holds.
+    pub event: Option<Event>,
+    /// How the frame was come by.
+    pub(crate) place: Place,
+}
+
 /// Takes an archive apart, front to back, from pieces of any size.
 ///
 /// Feed it, take events until there is none, feed it again; at the end of the input call
 /// [`Decoder::finish`]. At any time it holds what was fed, which is at most one frame and one
 /// piece if events are taken in between; nothing in a file makes it hold more.
 ///
-/// After a fault that is not fatal it goes on with the next frame, so that what is left of a damaged
-/// archive can be read. [`Event::End`] comes only if there was no fault at all.
+/// After a fault that is not fatal it goes on with the next frame, and looks for it where it does not
+/// begin right behind, so that what is left of a damaged archive can be read: then call
+/// [`Decoder::close`] before the last events are taken. [`Event::End`] comes only if there was no
+/// fault at all.
 ///
 /// ```
 /// use etcd_ark::archive::{Decoder, Encoder, Event, Header};
@@ -68,7 +96,19 @@ pub struct Decoder {
     /// Where the buffer's first byte is in the archive.
     offset: u64,
     minor: Option<u16>,
+    /// No more bytes will come.
+    closed: bool,
     footer_pulled: bool,
+    /// Where the next frame begins is unknown.
+    searching: bool,
+    /// It was found by a search.
+    found: bool,
+    /// How often the next frame was found by a search.
+    searches: usize,
+    /// Bytes that looked like frames in a search, and were none.
+    searched: u64,
+    /// An event behind the fault that was given last.
+    held: Option<Event>,
     fatal: Option<FormatError>,
     checker: Checker,
 }
@@ -87,7 +127,13 @@ impl Decoder {
             buffer: BytesMut::new(),
             offset: 0,
             minor: None,
+            closed: false,
             footer_pulled: false,
+            searching: false,
+            found: false,
+            searches: 0,
+            searched: 0,
+            held: None,
             fatal: None,
             checker: Checker::new(&[]),
         }
@@ -98,6 +144,12 @@ impl Decoder {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// Says that the input has ended, for those who go on behind faults: frames may be left behind a length
+    /// that is damaged.
+    pub fn close(&mut self) {
+        self.closed = true;
+    }
+
     /// The next event, or `None` if it takes more bytes, or the archive has ended.
     ///
     /// # Errors
@@ -105,21 +157,26 @@ impl Decoder {
     /// What is wrong with the archive. After a [fatal](FormatError::is_fatal) fault every call
     /// gives the same; after any other the next call goes on behind it.
     pub fn next_event(&mut self) -> Result<Option<Event>, FormatError> {
-        while let Some(frame) = self.pull()? {
-            if let Some(event) = self.accept(frame.open())? {
+        loop {
+            if let Some(event) = self.held.take() {
                 return Ok(Some(event));
             }
+            let Some(frame) = self.pull()? else { return Ok(None) };
+            let accepted = self.accept(frame.open());
+            self.held = accepted.event;
+            if let Some(fault) = accepted.fault {
+                return Err(fault);
+            }
         }
-        Ok(None)
     }
 
-    /// The next frame, not yet checked: the first of three steps that [`Decoder::next_event`] takes
+    /// The next frame, its check compared: the first of three steps that [`Decoder::next_event`] takes
     /// at once. [`Frame::open`] may then run on another thread; [`Decoder::accept`] takes the
     /// results, in the order of the frames.
     ///
     /// # Errors
     ///
-    /// Fatal faults only: no frame can be told from the next.
+    /// Fatal faults only. Other faults are frames too: opening and accepting them tells what they are.
     pub fn pull(&mut self) -> Result<Option<Frame>, FormatError> {
         if let Some(fatal) = &self.fatal {
             return Err(fatal.clone());
@@ -129,54 +186,147 @@ impl Decoder {
 
     fn try_pull(&mut self) -> Result<Option<Frame>, FormatError> {
         if self.footer_pulled && self.buffer.has_remaining() {
-            return Err(Fault::TrailingBytes.at(self.offset));
+            self.footer_pulled = false;
+            return Ok(Some(Frame::damaged(Fault::TrailingBytes, self.offset, Place::Following)));
         }
-        if self.minor.is_none() && !self.take_preamble()? {
+        if self.minor.is_none() {
+            return self.preamble();
+        }
+        if self.searching && !self.search()? {
             return Ok(None);
         }
-        if self.buffer.len() < FRAME_HEADER_LEN {
+        match stated_frame_len(&self.buffer, self.offset) {
+            Ok(len) if len <= self.buffer.len() => Ok(self.whole(len)),
+            Ok(_) => self.unfinished(),
+            Err(FormatError { fault: Fault::Truncated, .. }) => self.unfinished(),
+            Err(error) => Ok(Some(self.lose(error.fault))),
+        }
+    }
+
+    /// Takes the preamble; then goes on, unless it is damaged.
+    fn preamble(&mut self) -> Result<Option<Frame>, FormatError> {
+        // A marker behind the preamble tells a damaged archive from what is none.
+        if self.buffer.len() < PREAMBLE_LEN + MARKER_LEN && !self.closed {
             return Ok(None);
         }
-        let frame_len = stated_frame_len(&self.buffer, self.offset)?;
-        if self.buffer.len() < frame_len {
-            return Ok(None);
+        let read = read_preamble(&self.buffer);
+        let is_archive = self.buffer.get(PREAMBLE_LEN..).is_some_and(|rest| rest.starts_with(&MARKER));
+        let (minor, damaged) = match read {
+            Ok(minor) => (minor, false),
+            Err(FormatError { fault: Fault::Truncated, .. }) => return Ok(None),
+            Err(FormatError { fault: Fault::NotAnArchive | Fault::TextMode, .. }) if is_archive => (0, true),
+            Err(error) => return Err(error),
+        };
+        self.minor = Some(minor);
+        self.checker = Checker::new(self.buffer.get(..PREAMBLE_LEN).unwrap_or_default());
+        self.skip(PREAMBLE_LEN);
+        if damaged {
+            Ok(Some(Frame::damaged(Fault::PreambleDamaged, 0, Place::Following)))
+        } else {
+            self.try_pull()
         }
-        let frame = Frame::whole(self.take(frame_len), self.offset)?;
-        self.offset += frame_len as u64;
+    }
+
+    /// The frame at the front, all of which is there, whether it is good or not.
+    fn whole(&mut self, len: usize) -> Option<Frame> {
+        let (bytes, behind) = self.buffer.split_at_checked(len)?;
+        let Err(fault) = compare_check(bytes) else { return Some(self.good(len)) };
+        // What is damaged may be the length.
+        if behind.len() < MARKER_LEN && !self.closed {
+            return None;
+        }
+        if behind.starts_with(&MARKER) {
+            let damaged = Frame::damaged(fault, self.offset, Place::Following);
+            self.skip(len);
+            return Some(damaged);
+        }
+        Some(self.lose(fault))
+    }
+
+    fn good(&mut self, len: usize) -> Frame {
+        let place = if mem::take(&mut self.found) { Place::Found } else { Place::Following };
+        let frame = Frame::new(self.buffer.split_to(len).freeze(), self.offset, place);
+        self.offset += len as u64;
         self.footer_pulled = frame.looks_like_footer();
-        Ok(Some(frame))
+        frame
     }
 
-    fn take_preamble(&mut self) -> Result<bool, FormatError> {
-        if self.buffer.len() < PREAMBLE_LEN {
-            return check_magic(&self.buffer).map(|()| false);
+    /// A frame that is not all there. If no more will come its length may be wrong, and others lie in it.
+    fn unfinished(&mut self) -> Result<Option<Frame>, FormatError> {
+        let begins = self.offset;
+        if !self.closed || self.buffer.is_empty() {
+            return Ok(None);
         }
-        self.minor = Some(read_preamble(&self.buffer)?);
-        self.checker = Checker::new(&self.take(PREAMBLE_LEN));
-        self.offset = PREAMBLE_LEN as u64;
-        Ok(true)
+        self.skip(1);
+        let found = self.search()?;
+        Ok(found.then(|| Frame::damaged(Fault::LostFrame, begins, Place::Lost)))
     }
 
-    fn take(&mut self, len: usize) -> Bytes {
-        self.buffer.split_to(len).freeze()
+    /// Takes note of a fault behind which the next frame must be looked for.
+    fn lose(&mut self, fault: Fault) -> Frame {
+        let damaged = Frame::damaged(fault, self.offset, Place::Lost);
+        self.searching = true;
+        self.skip(1);
+        damaged
     }
 
-    /// Checks a frame against those before it, and gives the event that it makes, if any.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with the frame, or with its place.
-    pub fn accept(&mut self, frame: Opened) -> Result<Option<Event>, FormatError> {
-        if let Some(fatal) = &self.fatal {
-            return Err(fatal.clone());
-        }
-        let minor = self.minor.unwrap_or_default();
-        self.checker.accept(frame, minor).inspect_err(|error| {
-            self.checker.faults += 1;
-            if error.is_fatal() {
-                self.fatal = Some(error.clone());
+    /// Skips to the next place where all of a frame stands and its check agrees. `false` if there is none
+    /// in the bytes at hand.
+    fn search(&mut self) -> Result<bool, FormatError> {
+        self.searching = true;
+        loop {
+            self.skip(next_marker(&self.buffer));
+            match stated_frame_len(&self.buffer, self.offset) {
+                Ok(len) if len <= self.buffer.len() => {
+                    if self.buffer.get(..len).is_some_and(|bytes| compare_check(bytes).is_ok()) {
+                        (self.searching, self.found) = (false, true);
+                        self.searches += 1;
+                        return self.give_up().map(|()| true);
+                    }
+                    self.searched += len as u64;
+                    self.give_up()?;
+                }
+                Ok(_) | Err(FormatError { fault: Fault::Truncated, .. }) if !self.closed => return Ok(false),
+                _ if self.buffer.is_empty() => return Ok(false),
+                _ => {}
             }
-        })
+            self.skip(1);
+        }
+    }
+
+    /// A file of nothing but markers must not keep a reader busy for ever.
+    fn give_up(&self) -> Result<(), FormatError> {
+        if self.searched > MAX_SEARCHED_BYTES || self.searches > MAX_SEARCHES {
+            return Err(Fault::SearchGivenUp.at(self.offset));
+        }
+        Ok(())
+    }
+
+    fn skip(&mut self, len: usize) {
+        self.buffer.advance(len);
+        self.offset += len as u64;
+    }
+
+    /// Holds a frame against those before it, and tells what came of it. A fatal fault is the last that
+    /// is told.
+    pub fn accept(&mut self, frame: Opened) -> Accepted {
+        if let Some(fatal) = &self.fatal {
+            return Accepted { fault: Some(fatal.clone()), ..Accepted::default() };
+        }
+        let accepted = self.checker.accept(frame, self.minor.unwrap_or_default());
+        self.fatal = accepted.fault.clone().filter(FormatError::is_fatal);
+        accepted
+    }
+
+    /// Which keys the archive has lost, as far as that can be told: complete once everything was taken
+    /// from a decoder that was [closed](Decoder::close). Empty if no key is missing.
+    #[must_use]
+    pub fn lost_keys(&self) -> Vec<LostKeys> {
+        self.gaps().lost_keys()
+    }
+
+    pub(crate) fn gaps(&self) -> &Gaps {
+        self.checker.gaps()
     }
 
     /// Tells, at the end of the input, whether that was a whole archive.
@@ -187,163 +337,24 @@ impl Decoder {
     /// [`Fault::Damaged`] if faults were reported on the way.
     pub fn finish(mut self) -> Result<Summary, FormatError> {
         // Whoever takes no event behind the footer has not seen what follows it.
-        self.pull()?;
+        self.close();
+        if let Some(frame) = self.pull()?
+            && let Some(fault) = self.accept(frame.open()).fault
+        {
+            return Err(fault);
+        }
         self.checker.verdict(self.offset + self.buffer.len() as u64)
     }
 }
 
-/// Holds frames against those before them.
-#[derive(Debug)]
-struct Checker {
-    ledger: Ledger,
-    previous: Option<FrameType>,
-    writer: String,
-    /// The index as it should be and as it is, each as one hash: an index can't be held in memory
-    /// that is bounded.
-    index: [RootHasher; 2],
-    leaves: [RootHasher; 2],
-    next_ordinal: u64,
-    faults: u64,
-    end: Option<Footer>,
-}
-
-impl Checker {
-    fn new(preamble: &[u8]) -> Self {
-        let empty = RootHasher::new(&[]);
-        Self {
-            ledger: Ledger::new(preamble),
-            previous: None,
-            writer: String::new(),
-            index: [empty.clone(), empty.clone()],
-            leaves: [empty.clone(), empty],
-            next_ordinal: 0,
-            faults: 0,
-            end: None,
-        }
-    }
-
-    fn accept(&mut self, frame: Opened, minor: u16) -> Result<Option<Event>, FormatError> {
-        let Opened { offset, len, kind, check, body } = frame;
-        let body = body?;
-        if let Body::Unknown { critical: true } = body {
-            let writer = self.writer.clone();
-            return Err(Fault::UnknownCritical { frame: kind, minor, writer }.at(offset));
-        }
-        self.check_order(kind).map_err(|fault| fault.at(offset))?;
-        let event = match body {
-            Body::Block(block) => self.block(block, offset, len).map(Some),
-            Body::Footer(footer) => self.footer(footer),
-            Body::Header(header) => {
-                self.writer.clone_from(&header.writer);
-                Ok(Some(Event::Header(header)))
-            }
-            Body::Leaf(blocks) => {
-                self.leaf(&blocks, LeafEntry::of(&blocks, offset, len, check));
-                Ok(None)
-            }
-            Body::Leases(leases) => self.leases(leases).map(Some),
-            Body::Root(leaves) => self.root(&leaves).map(|()| None),
-            Body::Unknown { .. } => Ok(Some(Event::Skipped { offset, frame: kind })),
-        };
-        let event = event.map_err(|fault| fault.at(offset))?;
-        self.ledger.offset = offset;
-        self.ledger.add_frame(len, &check);
-        Ok(event)
-    }
-
-    /// Whether a frame of this type may stand behind the frames before it.
-    fn check_order(&mut self, kind: u8) -> Result<(), Fault> {
-        use FrameType::{Footer, Header, IndexRoot};
-        let known = FrameType::from_byte(kind);
-        let in_order = match (self.previous, known) {
-            (None, _) => known == Some(Header),
-            (Some(IndexRoot), _) => known == Some(Footer),
-            (Some(Footer), _) | (_, Some(Header | Footer)) => false,
-            (Some(before), Some(next)) => before <= next,
-            (Some(_), None) => true,
-        };
-        // A damaged archive may have lost the frame that should be here.
-        let excused = self.faults > 0 && known > self.previous;
-        if !in_order && !excused {
-            return Err(Fault::FrameOrder { frame: kind, after: self.previous.map_or(0, FrameType::byte) });
-        }
-        self.previous = known.or(self.previous);
-        Ok(())
-    }
-
-    fn block(&mut self, block: Block, offset: u64, frame_len: usize) -> Result<Event, Fault> {
-        let (expected, found) = (self.next_ordinal, block.ordinal());
-        // Blocks that were damaged leave gaps, which were reported when they were found.
-        if found < expected || (found > expected && self.faults == 0) {
-            return Err(Fault::Ordinal { expected, found });
-        }
-        if !self.ledger.precedes(block.first_key()) {
-            return Err(Fault::KeyOrder { key: Bytes::copy_from_slice(block.first_key()) });
-        }
-        self.next_ordinal = found.saturating_add(1);
-        self.ledger.add_block(BlockFacts {
-            records: block.record_count(),
-            bytes: block.content_bytes(),
-            last_key: block.last_key(),
-            state_hash: block.state_hash(),
-            content_hash: block.content_hash(),
-        });
-        let [expected, _] = &mut self.index;
-        expected.add(&encoded(|out| block.entry(offset, frame_len).put(out)));
-        Ok(Event::Block(block))
-    }
-
-    fn leases(&mut self, leases: Vec<Lease>) -> Result<Event, Fault> {
-        if self.ledger.add_leases(&leases) { Ok(Event::Leases(leases)) } else { Err(Fault::LeaseOrder) }
-    }
-
-    fn leaf(&mut self, blocks: &[BlockEntry], entry: LeafEntry) {
-        let [_, found] = &mut self.index;
-        blocks.iter().for_each(|block| found.add(&encoded(|out| block.put(out))));
-        let [expected, _] = &mut self.leaves;
-        expected.add(&encoded(|out| entry.put(out)));
-    }
-
-    fn root(&mut self, leaves: &[LeafEntry]) -> Result<(), Fault> {
-        let [_, found] = &mut self.leaves;
-        leaves.iter().for_each(|leaf| found.add(&encoded(|out| leaf.put(out))));
-        if self.faults > 0 || (same(&self.index) && same(&self.leaves)) {
-            Ok(())
-        } else {
-            Err(Fault::IndexMismatch)
-        }
-    }
-
-    fn footer(&mut self, footer: Footer) -> Result<Option<Event>, Fault> {
-        let summary = footer.summary;
-        let difference = self.ledger.footer().difference(&footer);
-        self.end = Some(footer);
-        match difference {
-            _ if self.faults > 0 => Ok(None),
-            Some(what) => Err(Fault::FooterMismatch { what }),
-            None => Ok(Some(Event::End(summary))),
-        }
-    }
-
-    fn verdict(&self, file_len: u64) -> Result<Summary, FormatError> {
-        let Ledger { records, blocks, .. } = self.ledger;
-        match &self.end {
-            None => Err(Fault::Incomplete { records, blocks }.at(file_len)),
-            Some(end) if self.faults == 0 => Ok(end.summary),
-            Some(Footer { summary, .. }) => {
-                Err(Fault::Damaged { faults: self.faults, records, stated: summary.records }.at(file_len))
-            }
-        }
-    }
-}
-
-fn encoded(put: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let mut out = Vec::new();
-    put(&mut out);
-    out
-}
-
-fn same(hashes: &[RootHasher; 2]) -> bool {
-    let [a, b] = hashes.each_ref().map(RootHasher::root);
-    a == b
+/// Where the next marker begins, or may begin with what is still to come.
+fn next_marker(bytes: &[u8]) -> usize {
+    let whole = bytes.windows(MARKER_LEN).position(|window| window == MARKER);
+    whole.unwrap_or_else(|| {
+        let tails = bytes.len().saturating_sub(MARKER_LEN - 1)..bytes.len();
+        tails
+            .clone()
+            .find(|at| bytes.get(*at..).is_some_and(|tail| MARKER.starts_with(tail)))
+            .unwrap_or(tails.end)
+    })
 }

@@ -4,10 +4,11 @@ use bytes::Bytes;
 
 use super::block::SealedBlock;
 use super::error::EncodeError;
+use super::facts::{Auth, Facts, Members, Options};
 use super::footer::Summary;
 use super::frame::meta_frame;
 use super::header::Header;
-use super::index::IndexWriter;
+use super::index::{FrameEntry, IndexWriter};
 use super::layout::{FrameType, MAX_LEASES_PER_FRAME};
 use super::lease::{self, Lease};
 use super::ledger::{BlockFacts, Ledger};
@@ -34,7 +35,8 @@ use super::ledger::{BlockFacts, Ledger};
 pub struct Encoder {
     ledger: Ledger,
     index: IndexWriter,
-    leases_begun: bool,
+    /// The type of the last frame.
+    last: FrameType,
 }
 
 impl Encoder {
@@ -45,9 +47,9 @@ impl Encoder {
     /// If the header is beyond 8 MiB.
     pub fn new(header: &Header) -> Result<(Self, Bytes), EncodeError> {
         let (preamble, frame) = header.to_frame()?;
-        let mut ledger = Ledger::new(&preamble);
-        add_frame(&mut ledger, &frame);
-        let encoder = Self { ledger, index: IndexWriter::default(), leases_begun: false };
+        let (ledger, index) = (Ledger::new(&preamble), IndexWriter::default());
+        let mut encoder = Self { ledger, index, last: FrameType::Header };
+        encoder.list(&frame, FrameType::Header);
         Ok((encoder, [preamble, frame].concat().into()))
     }
 
@@ -55,12 +57,10 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// If the block is not the next one, or comes after leases.
+    /// If the block is not the next one, or comes after leases or other facts.
     pub fn append(&mut self, block: SealedBlock) -> Result<Bytes, EncodeError> {
         let (expected, found) = (self.ledger.blocks, block.ordinal());
-        if self.leases_begun {
-            return Err(EncodeError::LeasesBegun);
-        }
+        self.may_follow(FrameType::Block)?;
         if found != expected {
             return Err(EncodeError::BlockOrder { expected, found });
         }
@@ -77,6 +77,7 @@ impl Encoder {
         });
         self.ledger.add_frame(block.frame.len(), &block.check);
         self.index.add(entry);
+        self.last = FrameType::Block;
         Ok(block.frame.into())
     }
 
@@ -90,17 +91,79 @@ impl Encoder {
         if leases.iter().any(|lease| lease.id.0 == 0) {
             return Err(EncodeError::LeaseZero);
         }
+        self.may_follow(FrameType::Leases)?;
         if !self.ledger.add_leases(leases) {
             return Err(EncodeError::LeaseOrder);
         }
         let mut out = Vec::new();
         for some in leases.chunks(MAX_LEASES_PER_FRAME) {
-            self.leases_begun = true;
             let frame = meta_frame(FrameType::Leases, &lease::encode(some))?;
-            add_frame(&mut self.ledger, &frame);
+            self.list(&frame, FrameType::Leases);
             out.extend_from_slice(&frame);
         }
         Ok(out.into())
+    }
+
+    /// Appends users and roles, sorted by name, and gives their bytes. They come after the leases, once.
+    ///
+    /// # Errors
+    ///
+    /// If they are not sorted, a name is empty, or they are beyond 8 MiB or 65536 entries.
+    pub fn auth(&mut self, auth: &Auth) -> Result<Bytes, EncodeError> {
+        self.fact(FrameType::Auth, auth.encode(), |payload| Auth::decode(payload).is_ok())
+    }
+
+    /// Appends members, sorted by id, and alarms, and gives their bytes. They come after users and roles, once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Encoder::auth`].
+    pub fn members(&mut self, members: &Members) -> Result<Bytes, EncodeError> {
+        self.fact(FrameType::Members, members.encode(), |payload| Members::decode(payload).is_ok())
+    }
+
+    /// Appends the options of the backup, sorted by name, and gives their bytes. They come after the members, once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Encoder::auth`].
+    pub fn options(&mut self, options: &Options) -> Result<Bytes, EncodeError> {
+        self.fact(FrameType::Options, options.encode(), |payload| Options::decode(payload).is_ok())
+    }
+
+    /// Writes nothing that a reader would refuse.
+    fn fact(
+        &mut self,
+        kind: FrameType,
+        payload: Vec<u8>,
+        is_valid: impl Fn(&Bytes) -> bool,
+    ) -> Result<Bytes, EncodeError> {
+        if self.last >= kind {
+            return Err(EncodeError::FrameOrder { frame: kind.name(), after: self.last.name() });
+        }
+        let payload = Bytes::from(payload);
+        if !is_valid(&payload) {
+            return Err(EncodeError::Invalid { frame: kind.name() });
+        }
+        let frame = meta_frame(kind, &payload)?;
+        self.list(&frame, kind);
+        Ok(frame.into())
+    }
+
+    /// Whether a frame of this type, of which there can be many, may come next.
+    fn may_follow(&self, kind: FrameType) -> Result<(), EncodeError> {
+        if self.last <= kind {
+            return Ok(());
+        }
+        Err(EncodeError::FrameOrder { frame: kind.name(), after: self.last.name() })
+    }
+
+    /// Counts a frame that the index root is to list.
+    fn list(&mut self, frame: &[u8], kind: FrameType) {
+        let check = frame.last_chunk().copied().unwrap_or_default();
+        self.index.add_frame(&FrameEntry::of(kind.byte(), self.ledger.offset, frame.len(), check));
+        self.ledger.add_frame(frame.len(), &check);
+        self.last = kind;
     }
 
     /// Completes the archive with its index and footer, and gives their bytes.

@@ -83,7 +83,8 @@ pub enum Fault {
     },
     /// A lease's id is not above the one before it.
     LeaseOrder,
-    /// There is no frame where one must be: its start, or the length of the one before, is damaged.
+    /// There is no frame where one must be: its start, or the length of the one before, is damaged. What
+    /// follows is searched for.
     LostFrame,
     /// A frame is undamaged but does not follow the format: a faulty program wrote it.
     Malformed {
@@ -106,6 +107,10 @@ pub enum Fault {
         /// The number of the block that is there.
         found: u64,
     },
+    /// The archive's first bytes are damaged, but a frame follows them.
+    PreambleDamaged,
+    /// So much looks like frames and is none that the search for the next one was given up.
+    SearchGivenUp,
     /// A block's state hash is not that of its records.
     StateHashMismatch,
     /// The file went through a program that rewrites line ends.
@@ -132,6 +137,53 @@ impl Fault {
         FormatError { offset, fault: self }
     }
 
+    /// The type of the frame at fault, where one can be told.
+    fn frame(&self) -> Option<u8> {
+        let known = match self {
+            Self::CheckMismatch { frame }
+            | Self::FrameOrder { frame, .. }
+            | Self::FrameTooLarge { frame, .. }
+            | Self::UnknownCritical { frame, .. } => return Some(*frame),
+            Self::ContentHashMismatch
+            | Self::Decompression
+            | Self::KeyOrder { .. }
+            | Self::Ordinal { .. }
+            | Self::StateHashMismatch
+            | Self::UnknownCompression(_) => FrameType::Block,
+            Self::FooterMismatch { .. } => FrameType::Footer,
+            Self::IndexMismatch => FrameType::IndexRoot,
+            Self::LeaseOrder => FrameType::Leases,
+            _ => return None,
+        };
+        Some(known.byte())
+    }
+
+    fn meaning(&self) -> &'static str {
+        match (self, self.frame().and_then(FrameType::from_byte)) {
+            (Self::Incomplete { .. } | Self::Truncated, _) => "the end of the archive is missing",
+            (Self::NotAnArchive, _) => "nothing can be read",
+            (Self::NewerVersion { .. } | Self::UnknownCritical { .. }, _) => {
+                "this program can't tell what it holds"
+            }
+            (Self::PreambleDamaged | Self::TrailingBytes, _) => "no key is lost by this",
+            (Self::Ordinal { found, expected }, _) if found > expected => "keys are missing in between",
+            (Self::Ordinal { .. } | Self::FrameOrder { .. }, _) => {
+                "parts were moved, or are another archive's"
+            }
+            (_, Some(FrameType::Header)) => {
+                "what was backed up, and when, is unknown; no key is lost by this"
+            }
+            (_, Some(FrameType::Auth)) => "users and roles are lost; no key is",
+            (_, Some(FrameType::Members | FrameType::Options)) => "facts for people are lost; no key is",
+            (_, Some(FrameType::Leases)) => "leases are lost; their keys are not",
+            (_, Some(FrameType::IndexLeaf | FrameType::IndexRoot | FrameType::Footer)) => {
+                "keys can't be looked up, nor their number be vouched for; no key is lost by this"
+            }
+            (_, Some(FrameType::Block)) => "the keys of a block are lost",
+            _ => "what stood here is lost",
+        }
+    }
+
     fn advice(&self) -> &'static str {
         match self {
             Self::NotAnArchive => "check that this is the right file, and that it was decrypted",
@@ -146,7 +198,7 @@ impl Fault {
             Self::Malformed { .. } | Self::KeyOrder { .. } | Self::LeaseOrder => {
                 "report this to the authors of the program that wrote it"
             }
-            _ => "use another copy of the archive",
+            _ => "use another copy of the archive, or salvage what is left of this one",
         }
     }
 }
@@ -157,22 +209,41 @@ impl FormatError {
     #[must_use]
     pub fn is_fatal(&self) -> bool {
         use Fault::{
-            Damaged, FrameTooLarge, Incomplete, LostFrame, NewerVersion, NotAnArchive, TextMode,
-            TrailingBytes, Truncated, UnknownCritical,
+            Damaged, Incomplete, NewerVersion, NotAnArchive, SearchGivenUp, TextMode, Truncated,
+            UnknownCritical,
         };
         matches!(
             self.fault,
             Damaged { .. }
-                | FrameTooLarge { .. }
                 | Incomplete { .. }
-                | LostFrame
                 | NewerVersion { .. }
                 | NotAnArchive
+                | SearchGivenUp
                 | TextMode
-                | TrailingBytes
                 | Truncated
                 | UnknownCritical { .. }
         )
+    }
+
+    /// The name of the frame at fault, as docs/format.md has it, if it can be told.
+    #[must_use]
+    pub fn frame(&self) -> Option<String> {
+        self.fault.frame().map(|frame| match FrameType::from_byte(frame) {
+            Some(known) => known.name().to_owned(),
+            None => format!("{frame:02x}"),
+        })
+    }
+
+    /// What the fault means for what the archive holds.
+    #[must_use]
+    pub fn meaning(&self) -> &'static str {
+        self.fault.meaning()
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        self.fault.advice()
     }
 
     fn kind(&self) -> ErrorKind {
@@ -226,6 +297,8 @@ impl fmt::Display for Fault {
             Self::Ordinal { expected, found } => {
                 write!(f, "block {found} stands where block {expected} belongs")
             }
+            Self::PreambleDamaged => f.write_str("the archive's first bytes are damaged"),
+            Self::SearchGivenUp => f.write_str("the search for the next frame was given up"),
             Self::StateHashMismatch => f.write_str("the block's state hash is wrong"),
             Self::TextMode => f.write_str("the archive was changed by a transfer in text mode"),
             Self::TrailingBytes => f.write_str("something follows the end of the archive"),
@@ -291,8 +364,18 @@ pub enum EncodeError {
     LeaseOrder,
     /// A lease with id 0, which stands for none.
     LeaseZero,
-    /// A block after leases.
-    LeasesBegun,
+    /// A frame that belongs before the last one.
+    FrameOrder {
+        /// Which frame.
+        frame: &'static str,
+        /// The last frame.
+        after: &'static str,
+    },
+    /// Facts that no reader would take: not sorted, without a name, or too many.
+    Invalid {
+        /// Which frame.
+        frame: &'static str,
+    },
     /// A frame that exceeds its limit: a header with enormous range bounds, or an index of billions of blocks.
     MetaTooLarge {
         /// Which frame.
@@ -332,7 +415,8 @@ impl fmt::Display for EncodeError {
             }
             Self::LeaseOrder => f.write_str("leases must be sorted by id, without duplicates"),
             Self::LeaseZero => f.write_str("a lease has id 0"),
-            Self::LeasesBegun => f.write_str("a block was appended after leases"),
+            Self::FrameOrder { frame, after } => write!(f, "{frame} was appended after {after}"),
+            Self::Invalid { frame } => write!(f, "the {frame} frame would not be valid"),
             Self::MetaTooLarge { frame, bytes } => write!(f, "the {frame} would take {bytes} bytes"),
             Self::RecordTooLarge { key, bytes } => write!(
                 f,

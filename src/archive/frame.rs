@@ -90,18 +90,49 @@ pub(crate) fn is_frame_len(frame_len: u32, payload_limit: u32) -> bool {
     payload.is_some_and(|len| len <= payload_limit as usize)
 }
 
-/// A frame as it lies in the file, not yet checked.
+/// Whether the bytes of a frame are those that were written.
+pub(crate) fn compare_check(frame: &[u8]) -> Result<(), Fault> {
+    let (covered, check) = frame.split_last_chunk::<HASH_LEN>().ok_or(Fault::Truncated)?;
+    let kind = frame.get(MARKER_LEN).copied().unwrap_or_default();
+    if hash(covered) == *check { Ok(()) } else { Err(Fault::CheckMismatch { frame: kind }) }
+}
+
+/// How a decoder came by a frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It lies right behind the one before.
+    #[default]
+    Following,
+    /// A search has found it.
+    Found,
+    /// There is none where one should be, and the search begins.
+    Lost,
+}
+
+/// A frame as it lies in the file.
 #[derive(Clone, Debug)]
 pub struct Frame {
     offset: u64,
     bytes: Bytes,
+    /// What is known to be wrong with it, before it is opened.
+    pub(crate) fault: Option<Fault>,
+    pub(crate) place: Place,
 }
 
 impl Frame {
+    pub(crate) fn new(bytes: Bytes, offset: u64, place: Place) -> Self {
+        Self { offset, bytes, fault: None, place }
+    }
+
+    /// What stands for a frame that can't be read.
+    pub(crate) fn damaged(fault: Fault, offset: u64, place: Place) -> Self {
+        Self { offset, bytes: Bytes::new(), fault: Some(fault), place }
+    }
+
     /// A frame of exactly the length that its header states.
     pub(crate) fn whole(bytes: Bytes, offset: u64) -> Result<Self, FormatError> {
         if stated_frame_len(&bytes, offset)? == bytes.len() {
-            Ok(Self { offset, bytes })
+            Ok(Self::new(bytes, offset, Place::Following))
         } else {
             Err(Fault::Truncated.at(offset))
         }
@@ -136,19 +167,22 @@ impl Frame {
 
     /// The frame, if it is what was written and of this type.
     pub(crate) fn verified(self, kind: FrameType) -> Result<Self, FormatError> {
-        self.verify()?;
-        if self.kind() == kind.byte() {
-            Ok(self)
+        let frame = self.checked()?;
+        if frame.kind() == kind.byte() {
+            Ok(frame)
         } else {
-            Err(Fault::EntryMismatch { what: "the frame's type" }.at(self.offset))
+            Err(Fault::EntryMismatch { what: "the frame's type" }.at(frame.offset))
         }
     }
 
-    pub(crate) fn verify(&self) -> Result<(), FormatError> {
-        let covered = self.bytes.get(..self.bytes.len() - HASH_LEN).unwrap_or_default();
-        if hash(covered) != self.check() {
-            return Err(Fault::CheckMismatch { frame: self.kind() }.at(self.offset));
-        }
+    /// The frame, if it is what was written.
+    pub(crate) fn checked(self) -> Result<Self, FormatError> {
+        compare_check(&self.bytes).map_err(|fault| fault.at(self.offset))?;
+        self.check_reserved()?;
+        Ok(self)
+    }
+
+    pub(crate) fn check_reserved(&self) -> Result<(), FormatError> {
         let reserved = self.bytes.get(MARKER_LEN + TYPE_LEN..).and_then(<[u8]>::first_chunk);
         if reserved != Some(&[0; FRAME_RESERVED_LEN]) {
             return Err(Fault::Malformed { what: "a frame header" }.at(self.offset));

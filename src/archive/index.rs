@@ -53,6 +53,11 @@ impl BlockEntry {
         span(self.offset, self.frame_len)
     }
 
+    /// Whether keys of the range may lie in the block.
+    pub(crate) fn may_hold(&self, range: &KeyRange) -> bool {
+        overlaps(range, &self.first_key, &self.last_key)
+    }
+
     /// Appends the entry as a leaf holds it.
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
         let mut message = Vec::with_capacity(128 + self.first_key.len() + self.last_key.len());
@@ -89,7 +94,7 @@ impl BlockEntry {
         (whole && sorted).then_some(entry).ok_or(Malformed)
     }
 
-    fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self {
             offset: 0,
             frame_len: 0,
@@ -168,6 +173,67 @@ impl LeafEntry {
     }
 }
 
+/// Where a frame is that holds neither records nor a part of the index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FrameEntry {
+    /// The frame's type.
+    pub frame: u8,
+    /// Where it begins, counted from the start of the archive.
+    pub offset: u64,
+    /// Its length.
+    pub frame_len: u32,
+    /// The check at its end.
+    pub check: [u8; 32],
+}
+
+impl FrameEntry {
+    pub(crate) fn of(frame: u8, offset: u64, frame_len: usize, check: Hash) -> Self {
+        // Frames are limited far below 4 GiB.
+        Self { frame, offset, frame_len: u32::try_from(frame_len).unwrap_or(u32::MAX), check }
+    }
+
+    /// The bytes of the archive that the frame takes.
+    #[must_use]
+    pub fn span(&self) -> Range<u64> {
+        span(self.offset, self.frame_len)
+    }
+
+    /// The payload of the frame, from the bytes of [`FrameEntry::span`].
+    pub(crate) fn payload(&self, bytes: Bytes) -> Result<Bytes, FormatError> {
+        let frame = Frame::whole(bytes, self.offset)?;
+        if frame.kind() != self.frame || frame.check() != self.check {
+            return Err(Fault::EntryMismatch { what: "the frame" }.at(self.offset));
+        }
+        Ok(frame.checked()?.payload())
+    }
+
+    /// Appends the entry as the root holds it.
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        let mut message = Vec::with_capacity(64);
+        put_u64(&mut message, varint_tag(1), self.frame.into());
+        put_u64(&mut message, varint_tag(2), self.offset);
+        put_u64(&mut message, varint_tag(3), self.frame_len.into());
+        put_bytes(&mut message, bytes_tag(4), &self.check);
+        put_message(out, bytes_tag(2), &message);
+    }
+
+    fn decode(message: &[u8]) -> Result<Self, Malformed> {
+        let mut entry = Self::of(0, 0, 0, MISSING);
+        let mut fields = Reader::new(message);
+        while let Some((number, value)) = fields.field()? {
+            match number {
+                1 => entry.frame = value.u32()?.try_into().map_err(|_| Malformed)?,
+                2 => entry.offset = value.u64()?,
+                3 => entry.frame_len = frame_len(&value, MAX_META_BYTES)?,
+                4 => entry.check = hash_of(&value)?,
+                _ => {}
+            }
+        }
+        (entry.check != MISSING && entry.frame_len > 0).then_some(entry).ok_or(Malformed)
+    }
+}
+
 const ENTRY: u8 = bytes_tag(1);
 /// What stands for a hash that was not there: no input is known, nor ever will be, that has it.
 const MISSING: Hash = [0; 32];
@@ -190,35 +256,6 @@ fn hash_of(value: &Value<'_>) -> Result<Hash, Malformed> {
     value.slice()?.try_into().map_err(|_| Malformed)
 }
 
-pub(crate) fn decode_leaf(payload: &Bytes) -> Result<Vec<BlockEntry>, Malformed> {
-    let blocks = decode_entries(payload, LEAF_BLOCKS, BlockEntry::decode)?;
-    if blocks.is_empty() { Err(Malformed) } else { Ok(blocks) }
-}
-
-pub(crate) fn decode_root(payload: &Bytes) -> Result<Vec<LeafEntry>, Malformed> {
-    // Every entry holds keys and a hash, so the payload's limit bounds their number.
-    decode_entries(payload, usize::MAX, LeafEntry::decode)
-}
-
-fn decode_entries<T>(
-    payload: &Bytes,
-    limit: usize,
-    decode: impl Fn(&[u8], &Bytes) -> Result<T, Malformed>,
-) -> Result<Vec<T>, Malformed> {
-    let mut entries = Vec::new();
-    let mut fields = Reader::new(payload);
-    while let Some((number, value)) = fields.field()? {
-        if number != 1 {
-            continue;
-        }
-        if entries.len() == limit {
-            return Err(Malformed);
-        }
-        entries.push(decode(value.slice()?, payload)?);
-    }
-    Ok(entries)
-}
-
 /// Whether a key of the range can lie between keys that begin like this.
 fn overlaps(range: &KeyRange, first: &[u8], last: &[u8]) -> bool {
     if range.is_empty() || shortened(range.start()) > last {
@@ -237,6 +274,7 @@ fn overlaps(range: &KeyRange, first: &[u8], last: &[u8]) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexRoot {
     leaves: Vec<LeafEntry>,
+    frames: Vec<FrameEntry>,
 }
 
 impl IndexRoot {
@@ -251,9 +289,28 @@ impl IndexRoot {
         if frame.check() != footer.index_root_check {
             return Err(Fault::EntryMismatch { what: "the index root" }.at(offset));
         }
-        let leaves = decode_root(&frame.payload())
-            .map_err(|Malformed| Fault::Malformed { what: "the index root" }.at(offset))?;
-        Ok(Self { leaves })
+        Self::decode(&frame.payload())
+            .map_err(|Malformed| Fault::Malformed { what: "the index root" }.at(offset))
+    }
+
+    pub(crate) fn decode(payload: &Bytes) -> Result<Self, Malformed> {
+        // Every entry holds a hash, so the payload's limit bounds their number.
+        let (mut leaves, mut frames) = (Vec::new(), Vec::new());
+        let mut fields = Reader::new(payload);
+        while let Some((number, value)) = fields.field()? {
+            match number {
+                1 => leaves.push(LeafEntry::decode(value.slice()?, payload)?),
+                2 => frames.push(FrameEntry::decode(value.slice()?)?),
+                _ => {}
+            }
+        }
+        Ok(Self { leaves, frames })
+    }
+
+    /// All frames that hold neither records nor a part of the index, in order.
+    #[must_use]
+    pub fn frames(&self) -> &[FrameEntry] {
+        &self.frames
     }
 
     /// All leaves, in key order.
@@ -282,13 +339,27 @@ impl IndexLeaf {
     /// If they are damaged, or are not the leaf that the entry means.
     pub fn parse(bytes: Bytes, entry: &LeafEntry) -> Result<Self, FormatError> {
         let frame = Frame::whole(bytes, entry.offset)?.verified(FrameType::IndexLeaf)?;
-        let blocks = decode_leaf(&frame.payload())
+        let leaf = Self::decode(&frame.payload())
             .map_err(|Malformed| Fault::Malformed { what: "an index leaf" }.at(entry.offset))?;
-        if LeafEntry::of(&blocks, entry.offset, frame.len(), frame.check()) == *entry {
-            Ok(Self { blocks })
+        if LeafEntry::of(&leaf.blocks, entry.offset, frame.len(), frame.check()) == *entry {
+            Ok(leaf)
         } else {
             Err(Fault::EntryMismatch { what: "the index leaf" }.at(entry.offset))
         }
+    }
+
+    pub(crate) fn decode(payload: &Bytes) -> Result<Self, Malformed> {
+        let mut blocks = Vec::new();
+        let mut fields = Reader::new(payload);
+        while let Some((number, value)) = fields.field()? {
+            if number == 1 && blocks.len() == LEAF_BLOCKS {
+                return Err(Malformed);
+            }
+            if number == 1 {
+                blocks.push(BlockEntry::decode(value.slice()?, payload)?);
+            }
+        }
+        if blocks.is_empty() { Err(Malformed) } else { Ok(Self { blocks }) }
     }
 
     /// All blocks of the leaf, in key order.
@@ -299,7 +370,7 @@ impl IndexLeaf {
 
     /// The blocks that may hold keys of the range, in key order.
     pub fn blocks_for<'a>(&'a self, range: &'a KeyRange) -> impl Iterator<Item = &'a BlockEntry> {
-        self.blocks.iter().filter(|block| overlaps(range, &block.first_key, &block.last_key))
+        self.blocks.iter().filter(|block| block.may_hold(range))
     }
 }
 
@@ -307,6 +378,8 @@ impl IndexLeaf {
 #[derive(Debug, Default)]
 pub(crate) struct IndexWriter {
     leaves: Vec<Leaf>,
+    /// The entries of other frames, as the root holds them.
+    frames: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -330,6 +403,10 @@ impl IndexWriter {
         }
     }
 
+    pub(crate) fn add_frame(&mut self, entry: &FrameEntry) {
+        entry.put(&mut self.frames);
+    }
+
     /// The frames of the leaves, handed out one after the other, and the payload of the root.
     ///
     /// `write` takes a frame and returns where it begins.
@@ -342,6 +419,7 @@ impl IndexWriter {
             (entry.first_key, entry.last_key) = (leaf.first_key, leaf.last_key);
             entry.put(&mut root);
         }
+        root.extend_from_slice(&self.frames);
         Ok(root)
     }
 }

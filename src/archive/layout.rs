@@ -46,28 +46,49 @@ pub(crate) const FOOTER_FRAME_LEN: usize = FRAME_OVERHEAD + FOOTER_LEN;
 /// Set in the type of a frame that a reader must understand.
 pub(crate) const CRITICAL: u8 = 0x80;
 
-/// The frames of this version. A reader may meet others.
+/// The frames of this version, in the order in which they come. A reader may meet others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
 pub(crate) enum FrameType {
-    Header = 0x81,
-    Block = 0x82,
-    Leases = 0x83,
-    IndexLeaf = 0x84,
-    IndexRoot = 0x85,
-    Footer = 0x86,
+    Header,
+    Block,
+    Leases,
+    Auth,
+    Members,
+    Options,
+    IndexLeaf,
+    IndexRoot,
+    Footer,
 }
 
 impl FrameType {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Header, Self::Block, Self::Leases, Self::IndexLeaf, Self::IndexRoot, Self::Footer];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Header,
+        Self::Block,
+        Self::Leases,
+        Self::Auth,
+        Self::Members,
+        Self::Options,
+        Self::IndexLeaf,
+        Self::IndexRoot,
+        Self::Footer,
+    ];
 
     pub(crate) fn from_byte(byte: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.byte() == byte)
     }
 
     pub(crate) const fn byte(self) -> u8 {
-        self as u8
+        match self {
+            Self::Header => 0x81,
+            Self::Block => 0x82,
+            Self::Leases => 0x83,
+            Self::Auth => 0x07,
+            Self::Members => 0x08,
+            Self::Options => 0x09,
+            Self::IndexLeaf => 0x84,
+            Self::IndexRoot => 0x85,
+            Self::Footer => 0x86,
+        }
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -75,6 +96,9 @@ impl FrameType {
             Self::Header => "HEADER",
             Self::Block => "BLOCK",
             Self::Leases => "LEASES",
+            Self::Auth => "AUTH",
+            Self::Members => "MEMBERS",
+            Self::Options => "OPTIONS",
             Self::IndexLeaf => "INDEX_LEAF",
             Self::IndexRoot => "INDEX_ROOT",
             Self::Footer => "FOOTER",
@@ -84,8 +108,7 @@ impl FrameType {
 
 /// Types that later versions will use, so that nobody else gives them another meaning.
 #[cfg(test)]
-pub(crate) const RESERVED_TYPES: [(&str, u8); 4] =
-    [("AUTH", 0x07), ("MEMBERS", 0x08), ("OPTIONS", 0x09), ("EVENTS", 0x8a)];
+pub(crate) const RESERVED_TYPES: [(&str, u8); 1] = [("EVENTS", 0x8a)];
 
 // Limits: a reader refuses what exceeds them before it allocates.
 /// Longest payload of a BLOCK frame.
@@ -98,12 +121,19 @@ pub(crate) const MAX_RAW_BYTES: u32 = 64 << 20;
 pub const MAX_RECORD_BYTES: usize = 32 << 20;
 /// Most leases in one frame. A longer slice takes several frames.
 pub const MAX_LEASES_PER_FRAME: usize = 4096;
+/// Most entries in one AUTH, MEMBERS or OPTIONS frame, in all of its lists together.
+pub(crate) const MAX_ENTRIES: usize = 65_536;
 /// Most blocks in one index leaf.
 pub(crate) const LEAF_BLOCKS: usize = 256;
 /// The index holds at most this much of a key.
 pub(crate) const INDEX_KEY_BYTES: usize = 1024;
 /// No record is shorter: its length, then tag, length and one byte of key.
 pub(crate) const MIN_RECORD_LEN: u32 = 4;
+
+/// What a search for frames behind damage hashes in vain before it is given up. Limits the work, not the memory.
+pub(crate) const MAX_SEARCHED_BYTES: u64 = 1 << 30;
+/// How many frames are searched for before it is given up.
+pub(crate) const MAX_SEARCHES: usize = 1000;
 
 // Cut rule, in bytes of keys and values.
 pub(crate) const CUT_MIN: u64 = 64 << 10;

@@ -10,7 +10,7 @@ use super::lease::Lease;
 use crate::types::LeaseId;
 
 /// The footer in the making.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ledger {
     /// Where the next frame begins.
     pub(crate) offset: u64,

@@ -11,10 +11,12 @@
 #![warn(clippy::indexing_slicing)]
 
 mod block;
+mod checker;
 mod cutter;
 mod decoder;
 mod encoder;
 mod error;
+mod facts;
 mod fixed;
 mod footer;
 mod frame;
@@ -24,8 +26,11 @@ mod index;
 mod layout;
 mod lease;
 mod ledger;
+mod lost;
 mod opened;
 mod record;
+mod salvage;
+mod structure;
 #[cfg(test)]
 #[allow(clippy::indexing_slicing, reason = "tests may fail by panicking")]
 mod tests;
@@ -33,15 +38,22 @@ mod wire;
 
 pub use block::{Block, Compression, RawBlock, SealedBlock};
 pub use cutter::Cutter;
-pub use decoder::{Decoder, Event};
+pub use decoder::{Accepted, Decoder, Event};
 pub use encoder::Encoder;
 pub use error::{EncodeError, Fault, FormatError};
+pub(crate) use facts::Facts;
+pub use facts::{
+    Auth, AuthState, BackupOption, Members, Options, RaisedAlarm, Role, RolePermission, SavedMember, User,
+};
 pub use footer::{Footer, Summary};
 pub use frame::Frame;
 pub use hash::Root;
 pub use header::Header;
-pub use index::{BlockEntry, IndexLeaf, IndexRoot, LeafEntry};
+pub use index::{BlockEntry, FrameEntry, IndexLeaf, IndexRoot, LeafEntry};
 pub use layout::{MAX_LEASES_PER_FRAME, MAX_RECORD_BYTES};
 pub use lease::Lease;
+pub use lost::LostKeys;
 pub use opened::Opened;
 pub use record::Records;
+pub use salvage::{Salvage, Salvaged};
+pub(crate) use structure::Structure;

@@ -2,21 +2,30 @@
 
 use super::block::Block;
 use super::error::{Fault, FormatError};
+use super::facts::{Auth, Facts, Members, Options};
 use super::footer::Footer;
-use super::frame::Frame;
+use super::frame::{Frame, Place};
 use super::hash::Hash;
 use super::header::Header;
-use super::index::{BlockEntry, LeafEntry, decode_leaf, decode_root};
+use super::index::{IndexLeaf, IndexRoot};
 use super::layout::{CRITICAL, FrameType};
 use super::lease::{self, Lease};
 
 impl Frame {
-    /// Checks, decompresses and parses the frame: the work of reading an archive, and free of any
+    /// Decompresses, checks and parses the frame: the work of reading an archive, and free of any
     /// state, so that many threads can share it.
     #[must_use]
     pub fn open(self) -> Opened {
-        let body = self.verify().and_then(|()| self.parse());
-        Opened { offset: self.offset(), len: self.len(), kind: self.kind(), check: self.check(), body }
+        let body = self.content();
+        let (offset, place) = (self.offset(), self.place);
+        Opened { offset, len: self.len(), kind: self.kind(), check: self.check(), place, body }
+    }
+
+    fn content(&self) -> Result<Body, FormatError> {
+        match &self.fault {
+            Some(fault) => Err(fault.clone().at(self.offset())),
+            None => self.check_reserved().and_then(|()| self.parse()),
+        }
     }
 
     fn parse(&self) -> Result<Body, FormatError> {
@@ -33,11 +42,20 @@ impl Frame {
             FrameType::Leases => {
                 lease::decode(&payload).map(Body::Leases).map_err(|_| malformed("a lease frame"))
             }
+            FrameType::Auth => {
+                Auth::decode(&payload).map(Body::Auth).map_err(|_| malformed("the users and roles"))
+            }
+            FrameType::Members => {
+                Members::decode(&payload).map(Body::Members).map_err(|_| malformed("the members"))
+            }
+            FrameType::Options => {
+                Options::decode(&payload).map(Body::Options).map_err(|_| malformed("the options"))
+            }
             FrameType::IndexLeaf => {
-                decode_leaf(&payload).map(Body::Leaf).map_err(|_| malformed("an index leaf"))
+                IndexLeaf::decode(&payload).map(Body::Leaf).map_err(|_| malformed("an index leaf"))
             }
             FrameType::IndexRoot => {
-                decode_root(&payload).map(Body::Root).map_err(|_| malformed("the index root"))
+                IndexRoot::decode(&payload).map(Body::Root).map_err(|_| malformed("the index root"))
             }
             FrameType::Footer => {
                 Footer::decode(&payload).map(Body::Footer).ok_or_else(|| malformed("the footer"))
@@ -53,6 +71,7 @@ pub struct Opened {
     pub(crate) len: usize,
     pub(crate) kind: u8,
     pub(crate) check: Hash,
+    pub(crate) place: Place,
     pub(crate) body: Result<Body, FormatError>,
 }
 
@@ -61,8 +80,11 @@ pub(crate) enum Body {
     Block(Block),
     Footer(Footer),
     Header(Header),
-    Leaf(Vec<BlockEntry>),
+    Auth(Auth),
+    Leaf(IndexLeaf),
     Leases(Vec<Lease>),
-    Root(Vec<LeafEntry>),
+    Members(Members),
+    Options(Options),
+    Root(IndexRoot),
     Unknown { critical: bool },
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use prost::Message;
 
+use super::facts::Facts;
 use super::layout::*;
 use super::record::{Record, put_record};
 use super::wire::{Reader, put_varint, varint_len};
@@ -142,6 +143,7 @@ fn the_page_has_the_limits_of_the_code() {
         ("raw length", MAX_RAW_BYTES.into()),
         ("record", MAX_RECORD_BYTES as u64),
         ("leases", MAX_LEASES_PER_FRAME as u64),
+        ("entries", MAX_ENTRIES as u64),
         ("leaf blocks", LEAF_BLOCKS as u64),
         ("index key", INDEX_KEY_BYTES as u64),
         ("record minimum", MIN_RECORD_LEN.into()),
@@ -175,7 +177,7 @@ fn message_table(heading: &str) -> Vec<[String; 3]> {
 #[test]
 fn the_page_has_the_messages_of_the_schema() {
     let mut ours = messages(SCHEMA);
-    assert_eq!(ours.len(), 7);
+    assert_eq!(ours.len(), 17);
     for (name, fields) in &mut ours {
         assert_eq!(message_table(name), *fields, "{name}");
     }
@@ -292,7 +294,7 @@ fn index_entries_are_what_protobuf_writes() {
     let mut ours = Vec::new();
     block.put(&mut ours);
     assert_eq!(ours, ark::IndexLeaf { blocks: vec![theirs] }.encode_to_vec());
-    assert_eq!(index::decode_leaf(&ours.into()), Ok(vec![block.clone()]));
+    assert_eq!(IndexLeaf::decode(&ours.into()).map(|leaf| leaf.blocks().to_vec()), Ok(vec![block.clone()]));
 
     let leaf = LeafEntry::of(&[block], 77, 400, [3; 32]);
     let theirs = ark::LeafEntry {
@@ -304,15 +306,102 @@ fn index_entries_are_what_protobuf_writes() {
     };
     let mut ours = Vec::new();
     leaf.put(&mut ours);
-    assert_eq!(ours, ark::IndexRoot { leaves: vec![theirs] }.encode_to_vec());
-    assert_eq!(index::decode_root(&ours.into()), Ok(vec![leaf]));
+    let frame = FrameEntry::of(0x83, 55, 300, [4; 32]);
+    frame.put(&mut ours);
+    let check = Bytes::from_static(&[4; 32]);
+    let their_frame = ark::FrameEntry { r#type: 0x83, offset: 55, frame_len: 300, check };
+    assert_eq!(ours, ark::IndexRoot { leaves: vec![theirs], frames: vec![their_frame] }.encode_to_vec());
+    let root = IndexRoot::decode(&ours.into()).unwrap();
+    assert_eq!((root.leaves(), root.frames()), (&[leaf][..], &[frame][..]));
+}
+
+#[test]
+fn facts_are_what_protobuf_writes() {
+    let permission = |range, read, write| RolePermission { read, write, range };
+    let auth = Auth {
+        state: AuthState::On,
+        users: vec![User { name: "app".into(), roles: vec!["r".into(), "s".into()] }, user("root")],
+        roles: vec![Role {
+            name: "r".into(),
+            permissions: vec![
+                permission(KeyRange::prefix("a"), true, true),
+                permission(KeyRange::key("k"), false, true),
+            ],
+        }],
+        missing: "some".into(),
+    };
+    let bytes = |text: &'static str| Bytes::from_static(text.as_bytes());
+    let their_permission =
+        |access, start, end| ark::Permission { access, range_start: bytes(start), range_end: bytes(end) };
+    let theirs = ark::Auth {
+        state: 2,
+        users: vec![
+            ark::User { name: "app".into(), roles: vec!["r".into(), "s".into()] },
+            ark::User { name: "root".into(), roles: Vec::new() },
+        ],
+        roles: vec![ark::Role {
+            name: "r".into(),
+            permissions: vec![their_permission(3, "a", "b"), their_permission(2, "k", "")],
+        }],
+        missing: "some".into(),
+    };
+    assert_eq!(auth.encode(), theirs.encode_to_vec());
+    assert_eq!(Auth::decode(&auth.encode().into()), Ok(auth));
+
+    let alarm = RaisedAlarm { member_id: MemberId(9), kind: 1 };
+    let member = SavedMember {
+        id: MemberId(9),
+        name: "one".into(),
+        peer_urls: vec!["http://a:1".into()],
+        client_urls: vec!["http://a:2".into(), "http://b:2".into()],
+        is_learner: true,
+        server_version: "3.5.1".into(),
+    };
+    let members = Members { members: vec![member], alarms: vec![alarm], missing: String::new() };
+    let their_member = ark::Member {
+        id: 9,
+        name: "one".into(),
+        peer_urls: vec!["http://a:1".into()],
+        client_urls: vec!["http://a:2".into(), "http://b:2".into()],
+        learner: 1,
+        server_version: "3.5.1".into(),
+    };
+    let theirs = ark::Members {
+        members: vec![their_member],
+        alarms: vec![ark::Alarm { member_id: 9, kind: 1 }],
+        missing: String::new(),
+    };
+    assert_eq!(members.encode(), theirs.encode_to_vec());
+    assert_eq!(Members::decode(&members.encode().into()), Ok(members));
+
+    let option = |name: &str, value: &str| BackupOption { name: name.into(), value: value.into() };
+    let options = Options { options: vec![option("compression", "zstd 1"), option("writer", "")] };
+    let their_option = |name: &str, value: &str| ark::Option { name: name.into(), value: value.into() };
+    let theirs =
+        ark::Options { options: vec![their_option("compression", "zstd 1"), their_option("writer", "")] };
+    assert_eq!(options.encode(), theirs.encode_to_vec());
+    assert_eq!(Options::decode(&options.encode().into()), Ok(options));
+}
+
+fn user(name: &str) -> User {
+    User { name: name.into(), roles: Vec::new() }
+}
+
+/// One more than may be, in lists inside of an entry.
+#[test]
+fn facts_have_a_limit() {
+    let many =
+        |count| Auth { users: vec![User { roles: vec!["r".into(); count], ..user("u") }], ..Auth::default() };
+    assert!(Auth::decode(&many(MAX_ENTRIES - 1).encode().into()).is_ok());
+    assert!(Auth::decode(&many(MAX_ENTRIES).encode().into()).is_err());
 }
 
 #[test]
 fn tiny_entries_do_not_multiply_in_memory() {
     let many = Bytes::from(b"\x0a\x00".repeat(4 << 20));
-    assert!(index::decode_leaf(&many).is_err());
-    assert!(index::decode_root(&many).is_err());
+    assert!(IndexLeaf::decode(&many).is_err());
+    assert!(IndexRoot::decode(&many).is_err());
+    assert!(Members::decode(&many).is_err());
     assert!(lease::decode(&many).is_err());
 }
 

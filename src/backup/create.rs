@@ -3,15 +3,19 @@ use std::mem;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
-use futures_util::stream::FuturesUnordered;
-use futures_util::{StreamExt, future};
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWrite;
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::timeout;
 
+#[cfg(feature = "encrypt")]
+use super::crypt::Encryption;
+use super::facts::{read_auth, read_members, versions};
 use super::leases::read_leases;
+use super::output::Output;
 use super::progress::{Observer, Phase, Progress};
-use crate::archive::{Compression, Cutter, Encoder, Header, RawBlock, SealedBlock, Summary};
+use crate::archive::{
+    Auth, BackupOption, Compression, Cutter, Encoder, Header, Members, Options, RawBlock, SealedBlock,
+    Summary,
+};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::PendingFile;
@@ -20,8 +24,6 @@ use crate::types::{self, KeyRange, LeaseId};
 
 /// Blocks that are hashed and compressed while others are read and written.
 const SEALING: usize = 4;
-/// How long to wait for the members to tell their version, which is for the record only.
-const VERSION_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A backup to be made: the keys of a range at one revision, while the cluster goes on.
 ///
@@ -39,6 +41,8 @@ const VERSION_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Backup {
     range: KeyRange,
     compression: Compression,
+    #[cfg(feature = "encrypt")]
+    encryption: Option<Encryption>,
     observer: Observer,
 }
 
@@ -52,6 +56,12 @@ pub struct BackupReport {
     pub summary: Summary,
     /// How many leases the keys go with.
     pub leases: u64,
+    /// Users and roles as they were right after the keys were read; or why they could not be.
+    pub auth: Auth,
+    /// Members and alarms, likewise.
+    pub members: Members,
+    /// How the backup was made, as the archive tells.
+    pub options: Options,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -66,7 +76,13 @@ impl Backup {
     /// Every key, compressed.
     #[must_use]
     pub fn new() -> Self {
-        Self { range: KeyRange::all(), compression: Compression::default(), observer: Observer::default() }
+        Self {
+            range: KeyRange::all(),
+            compression: Compression::default(),
+            #[cfg(feature = "encrypt")]
+            encryption: None,
+            observer: Observer::default(),
+        }
     }
 
     /// Saves only the keys of this range. Default: every key.
@@ -79,6 +95,13 @@ impl Backup {
     #[must_use]
     pub fn compression(self, compression: Compression) -> Self {
         Self { compression, ..self }
+    }
+
+    /// Encrypts the archive, all of it. Default: it is not.
+    #[cfg(feature = "encrypt")]
+    #[must_use]
+    pub fn encrypt(self, encryption: Encryption) -> Self {
+        Self { encryption: Some(encryption), ..self }
     }
 
     /// Calls this when reading begins, and after every page. Default: nobody is told.
@@ -127,14 +150,33 @@ impl Backup {
         progress.expect(scan.total());
 
         let header = self.header(client, pinned).await;
-        let mut pipeline = Pipeline::begin(&header, self.compression, writer).await?;
+        let mut pipeline = Pipeline::begin(&header, self.compression, self.output(writer)?).await?;
         let mut page = first;
         while let Some(read) = page {
             progress.add(read.kvs.len() as u64, pipeline.take(read).await?);
             page = scan.next_page().await?;
         }
-        let (summary, leases) = pipeline.finish(client).await?;
-        Ok(BackupReport { header, summary, leases, elapsed: began.elapsed() })
+        let options = self.options();
+        let leases = pipeline.leases(client).await?;
+        let (auth, members) = pipeline.facts(client, &options).await?;
+        let summary = pipeline.finish().await?;
+        Ok(BackupReport { header, summary, leases, auth, members, options, elapsed: began.elapsed() })
+    }
+
+    fn output<'w, W: AsyncWrite + Unpin>(&self, writer: &'w mut W) -> Result<Output<'w, W>> {
+        let output = Output::new(writer);
+        #[cfg(feature = "encrypt")]
+        let output = output.encrypted(self.encryption.as_ref())?;
+        Ok(output)
+    }
+
+    fn options(&self) -> Options {
+        let compression = match self.compression {
+            Compression::None => "none".to_owned(),
+            Compression::Zstd(level) => format!("zstd {level}"),
+        };
+        let option = |name: &str, value| BackupOption { name: name.to_owned(), value };
+        Options { options: vec![option("compression", compression), option("range", self.range.to_string())] }
     }
 
     pub(super) async fn header(&self, client: &Client, pinned: types::Header) -> Header {
@@ -144,7 +186,7 @@ impl Backup {
             member_id: pinned.member_id,
             revision: pinned.revision,
             created_unix_ms: now.as_millis().try_into().unwrap_or(i64::MAX),
-            server_version: server_version(client, pinned.member_id).await,
+            server_version: versions(client).await.remove(&pinned.member_id).unwrap_or_default(),
             writer: concat!("etcd-ark ", env!("CARGO_PKG_VERSION")).to_owned(),
             range: self.range.clone(),
         }
@@ -155,16 +197,6 @@ fn no_answer() -> Error {
     Error::new(ErrorKind::Protocol, "the scan ended without a page")
 }
 
-/// The version that the member tells; empty if it does not, since 3.4 tells root only.
-async fn server_version(client: &Client, member: types::MemberId) -> String {
-    let members = client.members();
-    let asked: FuturesUnordered<_> = members.iter().map(|member| member.status()).collect();
-    let answers = asked.filter_map(|status| future::ready(status.ok()));
-    let of_member = answers.filter(|status| future::ready(status.header.member_id == member));
-    let first = timeout(VERSION_TIMEOUT, Box::pin(of_member).next()).await;
-    first.ok().flatten().map(|status| status.version).unwrap_or_default()
-}
-
 /// Cut, hash and compress on other threads, write in order.
 pub(super) struct Pipeline<'w, W> {
     cutter: Cutter,
@@ -172,15 +204,19 @@ pub(super) struct Pipeline<'w, W> {
     compression: Compression,
     encoder: Encoder,
     leases: BTreeSet<LeaseId>,
-    writer: &'w mut W,
+    output: Output<'w, W>,
 }
 
 impl<'w, W: AsyncWrite + Unpin> Pipeline<'w, W> {
-    pub(super) async fn begin(header: &Header, compression: Compression, writer: &'w mut W) -> Result<Self> {
+    pub(super) async fn begin(
+        header: &Header,
+        compression: Compression,
+        mut output: Output<'w, W>,
+    ) -> Result<Self> {
         let (encoder, start) = Encoder::new(header)?;
-        write(writer, &start).await?;
+        output.write(&start).await?;
         let (sealing, leases) = (VecDeque::new(), BTreeSet::new());
-        Ok(Self { cutter: Cutter::new(), sealing, compression, encoder, leases, writer })
+        Ok(Self { cutter: Cutter::new(), sealing, compression, encoder, leases, output })
     }
 
     /// Takes a page and says how many bytes of keys and values it held.
@@ -207,30 +243,53 @@ impl<'w, W: AsyncWrite + Unpin> Pipeline<'w, W> {
         let sealed = oldest.await.map_err(|error| {
             Error::new(ErrorKind::Io, "compressing a block was cut off").with_source(error)
         })?;
-        write(self.writer, &self.encoder.append(sealed)?).await
+        self.output.write(&self.encoder.append(sealed)?).await
     }
 
-    /// Writes what is left, the leases and the end.
-    pub(super) async fn finish(mut self, client: &Client) -> Result<(Summary, u64)> {
+    /// Writes what is left of the records, and the leases that they go with; says how many.
+    pub(super) async fn leases(&mut self, client: &Client) -> Result<u64> {
         if let Some(last) = mem::take(&mut self.cutter).finish() {
             self.seal(last).await?;
         }
         while !self.sealing.is_empty() {
             self.append_oldest().await?;
         }
-        let leases = read_leases(client, self.leases).await?;
-        write(self.writer, &self.encoder.leases(&leases)?).await?;
+        let leases = read_leases(client, mem::take(&mut self.leases)).await?;
+        self.output.write(&self.encoder.leases(&leases)?).await?;
+        Ok(leases.len() as u64)
+    }
+
+    /// Writes what there is beside keys and leases.
+    async fn facts(&mut self, client: &Client, options: &Options) -> Result<(Auth, Members)> {
+        let auth = self.auth(read_auth(client).await).await?;
+        let members = read_members(client).await;
+        self.output.write(&self.encoder.members(&members)?).await?;
+        self.output.write(&self.encoder.options(options)?).await?;
+        Ok((auth, members))
+    }
+
+    /// Writes the end.
+    pub(super) async fn finish(mut self) -> Result<Summary> {
         let (end, summary) = self.encoder.finish()?;
-        write(self.writer, &end).await?;
-        self.writer.flush().await.map_err(cannot_write)?;
-        Ok((summary, leases.len() as u64))
+        self.output.write(&end).await?;
+        self.output.finish().await?;
+        Ok(summary)
+    }
+
+    /// Writes users and roles; if they are too many, that they are.
+    async fn auth(&mut self, read: Auth) -> Result<Auth> {
+        let (frame, auth) = match self.encoder.auth(&read) {
+            Ok(frame) => (frame, read),
+            Err(error) => {
+                let note = Auth { state: read.state, missing: error.to_string(), ..Auth::default() };
+                (self.encoder.auth(&note)?, note)
+            }
+        };
+        self.output.write(&frame).await?;
+        Ok(auth)
     }
 }
 
-async fn write<W: AsyncWrite + Unpin>(writer: &mut W, bytes: &[u8]) -> Result<()> {
-    writer.write_all(bytes).await.map_err(cannot_write)
-}
-
-fn cannot_write(error: std::io::Error) -> Error {
+pub(super) fn cannot_write(error: std::io::Error) -> Error {
     Error::new(ErrorKind::Io, "cannot write the archive").with_source(error)
 }

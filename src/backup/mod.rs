@@ -5,20 +5,32 @@
 
 mod compare;
 mod create;
+#[cfg(feature = "encrypt")]
+mod crypt;
 mod diff;
+mod facts;
 mod leases;
 mod open;
+mod output;
 mod progress;
+mod records;
 mod restore;
+mod salvage;
 mod selection;
+mod source;
+mod structure;
 mod verify;
 
 pub use create::{Backup, BackupReport};
+#[cfg(feature = "encrypt")]
+pub use crypt::{Encryption, Identities, generate_identity};
 pub use diff::{Diff, DiffSide, Difference};
-pub use open::{ArchiveFile, RecordReader};
+pub use open::ArchiveFile;
 pub use progress::{Phase, Progress};
+pub use records::RecordReader;
 pub use restore::{
     PlanSummary, Restore, RestoreCheck, RestoreMode, RestorePlan, RestoreReport, Tallies, Tally, Undo,
 };
+pub use salvage::SalvagedFile;
 pub use selection::Selection;
 pub use verify::{VerifyReport, verify};

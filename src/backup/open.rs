@@ -1,19 +1,18 @@
-use std::collections::VecDeque;
 use std::fmt;
-use std::io::SeekFrom;
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::io::{Read, Seek};
+use std::path::PathBuf;
 
-use bytes::{Bytes, BytesMut};
-use tokio::fs::File;
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use bytes::Bytes;
 
+#[cfg(feature = "encrypt")]
+use super::crypt::Identities;
 use super::progress::Observer;
-use super::verify::{VerifyReport, cannot_read, verify_observed};
-use crate::archive::{
-    Block, BlockEntry, Footer, FormatError, Header, IndexLeaf, IndexRoot, LeafEntry, Summary,
-};
-use crate::error::{Error, ErrorKind, Result};
+use super::records::{Index, RecordReader, Records};
+use super::source::Source;
+use super::structure::check_structure;
+use super::verify::{VerifyReport, verify_source};
+use crate::archive::{Auth, Footer, Header, IndexRoot, Members, Options, Summary};
+use crate::error::Result;
 use crate::types::{KeyRange, KeyValue};
 
 /// An archive in a file, opened by its footer and index: what is asked for is found without reading
@@ -33,11 +32,9 @@ use crate::types::{KeyRange, KeyValue};
 /// # }
 /// ```
 pub struct ArchiveFile {
-    path: PathBuf,
-    file: File,
+    records: Records,
     header: Header,
-    summary: Summary,
-    index: IndexRoot,
+    footer: Footer,
 }
 
 impl ArchiveFile {
@@ -51,12 +48,47 @@ impl ArchiveFile {
     /// # Cancel safety
     ///
     /// Changes nothing; may be dropped at any time.
+    ///
+    /// [`ErrorKind::Io`]: crate::ErrorKind::Io
+    /// [`ErrorKind::Corrupt`]: crate::ErrorKind::Corrupt
+    /// [`ErrorKind::Unsupported`]: crate::ErrorKind::Unsupported
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self> {
-        let path = path.into();
-        let mut file = File::open(&path).await.map_err(|error| cannot_open(&path, error))?;
-        let parts = read_ends(&mut file).await.map_err(|error| error.context(path.display()))?;
-        let (header, footer, index) = parts;
-        Ok(Self { path, file, header, summary: footer.summary(), index })
+        Self::from_source(Source::open(path.into()).await?).await
+    }
+
+    /// As [`ArchiveFile::open`], for an archive that is encrypted, or perhaps is. Everything else is as with
+    /// one that is not: single keys are found without decrypting the rest.
+    ///
+    /// # Errors
+    ///
+    /// As [`ArchiveFile::open`], and [`ErrorKind::Auth`](crate::ErrorKind::Auth) if none of the identities opens
+    /// it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Changes nothing; may be dropped at any time.
+    #[cfg(feature = "encrypt")]
+    pub async fn open_with(path: impl Into<PathBuf>, identities: &Identities) -> Result<Self> {
+        Self::from_source(Source::open_with(path.into(), identities.clone()).await?).await
+    }
+
+    /// Opens an archive that is somewhere else than in a file. Reads happen on threads that may wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`ArchiveFile::open`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Changes nothing; may be dropped at any time.
+    pub async fn from_reader(reader: impl Read + Seek + Send + 'static) -> Result<Self> {
+        Self::from_source(Source::new("the archive", reader)).await
+    }
+
+    pub(super) async fn from_source(source: Source) -> Result<Self> {
+        let (header, footer, root) =
+            read_ends(&source).await.map_err(|error| error.context(source.name()))?;
+        Ok(Self { records: Records::new(source, Index::Whole(root)), header, footer })
     }
 
     /// What was backed up, from where, and when.
@@ -67,15 +99,54 @@ impl ArchiveFile {
 
     /// How much it is, and its roots.
     #[must_use]
-    pub fn summary(&self) -> &Summary {
-        &self.summary
+    pub fn summary(&self) -> Summary {
+        self.footer.summary()
+    }
+
+    /// Users and roles; `None` if the archive does not hold them.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) or [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt).
+    ///
+    /// # Cancel safety
+    ///
+    /// Changes nothing; may be dropped at any time.
+    pub async fn auth(&mut self) -> Result<Option<Auth>> {
+        self.records.facts().await
+    }
+
+    /// Members and alarms; `None` if the archive does not hold them.
+    ///
+    /// # Errors
+    ///
+    /// As [`ArchiveFile::auth`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Changes nothing; may be dropped at any time.
+    pub async fn members(&mut self) -> Result<Option<Members>> {
+        self.records.facts().await
+    }
+
+    /// How the backup was made; `None` if the archive does not tell.
+    ///
+    /// # Errors
+    ///
+    /// As [`ArchiveFile::auth`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Changes nothing; may be dropped at any time.
+    pub async fn options(&mut self) -> Result<Option<Options>> {
+        self.records.facts().await
     }
 
     /// One key; `None` if the archive does not hold it. Reads little more than the block that does.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Io`] or [`ErrorKind::Corrupt`].
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) or [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt).
     ///
     /// # Cancel safety
     ///
@@ -87,16 +158,18 @@ impl ArchiveFile {
 
     /// The records of a range, ascending, block by block. Reads only blocks that may hold some.
     pub fn records(&mut self, range: impl Into<KeyRange>) -> RecordReader<'_> {
-        let range = range.into();
-        let leaves = self.index.leaves_for(&range).cloned().collect();
-        RecordReader { archive: self, range, leaves, blocks: VecDeque::new() }
+        self.records.of(range.into())
+    }
+
+    pub(super) fn all_records(&self) -> &Records {
+        &self.records
     }
 
     /// Reads the whole archive and checks all of it; see [`verify`](super::verify()).
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Io`] if it can't be read.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if it can't be read.
     ///
     /// # Cancel safety
     ///
@@ -105,98 +178,40 @@ impl ArchiveFile {
         self.verify_observed(&Observer::default()).await
     }
 
-    pub(super) fn index(&self) -> &IndexRoot {
-        &self.index
-    }
-
     pub(super) async fn verify_observed(&mut self, observer: &Observer) -> Result<VerifyReport> {
-        self.file.rewind().await.map_err(cannot_read)?;
-        verify_observed(&mut self.file, observer).await
+        verify_source(self.records.source(), observer).await
     }
 
-    pub(super) async fn read_leaf(&mut self, entry: &LeafEntry) -> Result<IndexLeaf> {
-        let bytes = read(&mut self.file, entry.span()).await?;
-        self.parsed(IndexLeaf::parse(bytes, entry))
-    }
-
-    pub(super) async fn read_block(&mut self, entry: &BlockEntry) -> Result<Block> {
-        let bytes = read(&mut self.file, entry.span()).await?;
-        self.parsed(Block::parse(bytes, entry))
-    }
-
-    fn parsed<T>(&self, outcome: Result<T, FormatError>) -> Result<T> {
-        outcome.map_err(|error| Error::from(error).context(self.path.display()))
+    /// Checks that the file is complete and its parts fit together, without reading the records: header,
+    /// index and footer are read, a few kilobytes for each gigabyte.
+    ///
+    /// That every block lies where the index says, and that the roots are those of the blocks that it names, is
+    /// certain then. Damage inside a block is not noticed: that takes [`ArchiveFile::verify`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if it can't be read, [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt)
+    /// with the first thing that is wrong.
+    ///
+    /// # Cancel safety
+    ///
+    /// Changes nothing; may be dropped at any time.
+    pub async fn verify_structure(&mut self) -> Result<()> {
+        check_structure(&self.records, &self.footer).await
     }
 }
 
 impl fmt::Debug for ArchiveFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ArchiveFile({})", self.path.display())
+        write!(f, "ArchiveFile({:?})", self.records)
     }
 }
 
-async fn read_ends(file: &mut File) -> Result<(Header, Footer, IndexRoot)> {
-    let file_len = file.metadata().await.map_err(cannot_read)?.len();
-    let probe = read(file, 0..file_len.min(Header::PROBE_LEN as u64)).await?;
-    let header = Header::span(&probe)?;
-    let footer = Footer::parse(read(file, Footer::span(file_len)?).await?, file_len)?;
-    let header = Header::parse(read(file, header).await?)?;
-    let index = IndexRoot::parse(read(file, footer.index_root()).await?, &footer)?;
-    Ok((header, footer, index))
-}
-
-/// The bytes of a span; fewer if the file ends before, which parsing tells.
-///
-/// Memory grows with what is read, not with what a damaged index claims.
-async fn read(file: &mut File, span: Range<u64>) -> Result<Bytes> {
-    file.seek(SeekFrom::Start(span.start)).await.map_err(cannot_read)?;
-    let len = span.end.saturating_sub(span.start);
-    let mut bytes = BytesMut::new();
-    let mut part = file.take(len);
-    while part.read_buf(&mut bytes).await.map_err(cannot_read)? > 0 {}
-    Ok(bytes.freeze())
-}
-
-fn cannot_open(path: &Path, error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Io, format!("cannot open {}", path.display())).with_source(error)
-}
-
-/// Reads the records of a range. Made by [`ArchiveFile::records`].
-#[derive(Debug)]
-pub struct RecordReader<'a> {
-    archive: &'a mut ArchiveFile,
-    range: KeyRange,
-    leaves: VecDeque<LeafEntry>,
-    blocks: VecDeque<BlockEntry>,
-}
-
-impl RecordReader<'_> {
-    /// The range's records in the next block that holds any; `None` after the last.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Io`] or [`ErrorKind::Corrupt`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Changes nothing, but must not be called again if dropped: a block may be lost.
-    pub async fn next_block(&mut self) -> Result<Option<Vec<KeyValue>>> {
-        while let Some(entry) = self.next_entry().await? {
-            let records = self.archive.read_block(&entry).await?.records();
-            let wanted: Vec<_> = records.filter(|kv| self.range.contains(&kv.key)).collect();
-            if !wanted.is_empty() {
-                return Ok(Some(wanted));
-            }
-        }
-        Ok(None)
-    }
-
-    async fn next_entry(&mut self) -> Result<Option<BlockEntry>> {
-        while self.blocks.is_empty() {
-            let Some(leaf) = self.leaves.pop_front() else { return Ok(None) };
-            let leaf = self.archive.read_leaf(&leaf).await?;
-            self.blocks.extend(leaf.blocks_for(&self.range).cloned());
-        }
-        Ok(self.blocks.pop_front())
-    }
+async fn read_ends(source: &Source) -> Result<(Header, Footer, IndexRoot)> {
+    let file_len = source.len().await?;
+    let probe = source.read(0..Header::PROBE_LEN as u64).await?;
+    let header = Header::parse(source.read(Header::span(&probe)?).await?)?;
+    let footer = Footer::parse(source.read(Footer::span(file_len)?).await?, file_len)?;
+    let root = IndexRoot::parse(source.read(footer.index_root()).await?, &footer)?;
+    Ok((header, footer, root))
 }

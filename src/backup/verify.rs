@@ -5,7 +5,11 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::progress::{Observer, Phase, Tracker};
-use crate::archive::{Block, Decoder, Event, Fault, FormatError, Frame, Header, Lease, Opened, Summary};
+use super::source::Source;
+use crate::archive::{
+    Accepted, BlockEntry, Decoder, Event, Fault, FormatError, Frame, Header, Lease, LostKeys, Opened,
+    Salvage, Salvaged, Summary,
+};
 use crate::error::{Error, ErrorKind, Result};
 
 const READ_BYTES: usize = 1 << 20;
@@ -32,6 +36,8 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// What is wrong, in the order of the file; the first thousand.
     pub findings: Vec<FormatError>,
+    /// Which keys are missing, ascending; the last of a thousand covers all that follow.
+    pub lost: Vec<LostKeys>,
 }
 
 impl VerifyReport {
@@ -52,6 +58,21 @@ impl VerifyReport {
             None if self.summary.is_some() => Ok(()),
             None => Err(Error::new(ErrorKind::Corrupt, "the archive was not read to its end")),
         }
+    }
+
+    /// An error if only a newer program can tell what the archive holds.
+    pub(super) fn check_version(&self) -> Result<()> {
+        let errors = self.findings.iter().map(|finding| Error::from(finding.clone()));
+        match errors.into_iter().find(|error| error.kind() == ErrorKind::Unsupported) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn add_block(&mut self, records: u64, bytes: u64) {
+        self.records += records;
+        self.bytes += bytes;
+        self.blocks += 1;
     }
 
     fn add(&mut self, finding: FormatError) {
@@ -93,7 +114,7 @@ pub(super) async fn verify_observed<R>(mut reader: R, observer: &Observer) -> Re
 where
     R: AsyncRead + Unpin + Send,
 {
-    let mut verifier = Verifier::new(observer);
+    let mut verifier = Verifier::new(observer, None);
     let mut buffer = vec![0; READ_BYTES];
     while !verifier.ended {
         let read = reader.read(&mut buffer).await.map_err(cannot_read)?;
@@ -102,11 +123,34 @@ where
         }
         verifier.take(&buffer[..read]).await?;
     }
-    verifier.finish().await
+    verifier.finish().await.map(|(report, _)| report)
+}
+
+pub(super) async fn verify_source(source: &Source, observer: &Observer) -> Result<VerifyReport> {
+    Verifier::new(observer, None).read_through(source).await.map(|(report, _)| report)
+}
+
+/// Verifies, and tells which blocks are left of a damaged archive.
+pub(super) async fn salvage_source(
+    source: &Source,
+    observer: &Observer,
+) -> Result<(VerifyReport, Vec<BlockEntry>)> {
+    let verifier = Verifier::new(observer, Some(Salvage::new()));
+    let (mut report, salvaged) = verifier.read_through(source).await?;
+    let Salvaged { blocks, bytes, lost } = salvaged;
+    report.records = blocks.iter().map(|block| u64::from(block.records)).sum();
+    (report.blocks, report.bytes, report.lost) = (blocks.len() as u64, bytes, lost);
+    Ok((report, blocks))
 }
 
 pub(super) fn cannot_read(error: io::Error) -> Error {
-    Error::new(ErrorKind::Io, "cannot read the archive").with_source(error)
+    match error.kind() {
+        // What decryption says of bytes that are not those that were encrypted; disks fail in other ways.
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+            Error::new(ErrorKind::Corrupt, "the archive's encryption is damaged").with_source(error)
+        }
+        _ => Error::new(ErrorKind::Io, "cannot read the archive").with_source(error),
+    }
 }
 
 /// Splits an archive into frames, checks them on other threads, and takes the results in order.
@@ -114,20 +158,38 @@ struct Verifier {
     decoder: Decoder,
     opening: VecDeque<JoinHandle<Opened>>,
     report: VerifyReport,
+    salvage: Option<Salvage>,
     progress: Tracker,
     /// Nothing behind the last finding can be read.
     ended: bool,
 }
 
 impl Verifier {
-    fn new(observer: &Observer) -> Self {
+    fn new(observer: &Observer, salvage: Option<Salvage>) -> Self {
         let progress = observer.begin(Phase::Verifying, None);
         let (decoder, opening) = (Decoder::new(), VecDeque::new());
-        Self { decoder, opening, report: VerifyReport::default(), progress, ended: false }
+        Self { decoder, opening, report: VerifyReport::default(), salvage, progress, ended: false }
+    }
+
+    async fn read_through(mut self, source: &Source) -> Result<(VerifyReport, Salvaged)> {
+        let mut at = 0;
+        while !self.ended {
+            let bytes = source.read(at..at + READ_BYTES as u64).await?;
+            if bytes.is_empty() {
+                break;
+            }
+            at += bytes.len() as u64;
+            self.take(&bytes).await?;
+        }
+        self.finish().await
     }
 
     async fn take(&mut self, bytes: &[u8]) -> Result<()> {
         self.decoder.feed(bytes);
+        self.take_frames().await
+    }
+
+    async fn take_frames(&mut self) -> Result<()> {
         while let Some(frame) = self.pull() {
             self.opening.push_back(spawn_blocking(|| frame.open()));
             if self.opening.len() > OPENING {
@@ -150,43 +212,45 @@ impl Verifier {
         let opened = oldest
             .await
             .map_err(|error| Error::new(ErrorKind::Io, "checking a frame was cut off").with_source(error))?;
-        match self.decoder.accept(opened) {
-            Ok(event) => self.note(event),
-            Err(finding) => {
-                self.ended |= finding.is_fatal();
-                self.report.add(finding);
-            }
+        let accepted = self.decoder.accept(opened);
+        self.note(&accepted);
+        if let Some(finding) = accepted.fault {
+            self.ended |= finding.is_fatal();
+            self.report.add(finding);
         }
         Ok(())
     }
 
-    fn note(&mut self, event: Option<Event>) {
-        match event {
-            Some(Event::Header(header)) => self.report.header = Some(header),
-            Some(Event::Block(block)) => self.count(&block),
+    fn note(&mut self, accepted: &Accepted) {
+        if let Some(salvage) = &mut self.salvage {
+            salvage.note(accepted);
+        }
+        match &accepted.event {
+            Some(Event::Header(header)) => self.report.header = Some(header.clone()),
+            Some(Event::Block(block)) => {
+                let (records, bytes) = (u64::from(block.record_count()), block.content_bytes());
+                self.report.add_block(records, bytes);
+                self.progress.add(records, bytes);
+            }
             Some(Event::Leases(leases)) => self.report.leases.extend(leases),
-            Some(Event::Skipped { .. } | Event::End(_)) | None => {}
+            _ => {}
         }
     }
 
-    fn count(&mut self, block: &Block) {
-        let (records, bytes) = (u64::from(block.record_count()), block.content_bytes());
-        self.report.records += records;
-        self.report.blocks += 1;
-        self.report.bytes += bytes;
-        self.progress.add(records, bytes);
-    }
-
-    async fn finish(mut self) -> Result<VerifyReport> {
+    async fn finish(mut self) -> Result<(VerifyReport, Salvaged)> {
+        self.decoder.close();
+        self.take_frames().await?;
         while !self.opening.is_empty() {
             self.accept_oldest().await?;
         }
+        self.report.lost = self.decoder.lost_keys();
+        let salvaged = self.salvage.map(|salvage| salvage.finish(&self.decoder)).unwrap_or_default();
         match self.decoder.finish() {
             Ok(summary) => self.report.summary = Some(summary),
             // Only repeats that there were findings.
             Err(FormatError { fault: Fault::Damaged { .. }, .. }) => {}
             Err(finding) => self.report.add(finding),
         }
-        Ok(self.report)
+        Ok((self.report, salvaged))
     }
 }

@@ -75,3 +75,50 @@ async fn a_newer_format() {
         place.run(line).await.failed(6, "newer");
     }
 }
+
+#[tokio::test]
+async fn what_is_left_is_restored_if_told_so_and_what_is_missing_is_told() {
+    let place = Place::holding("a/", 3000, 300).await;
+    place.json("backup -o saved.ark").await;
+    place.wipe().await;
+    let mut content = std::fs::read(place.path("saved.ark")).unwrap();
+    let middle = content.len() / 2;
+    content[middle] ^= 0x10;
+    place.write("bad", &content);
+    place.write("half", &content[..middle]);
+
+    let verified = place.run("verify bad -w json").await.failed(6, "1 finding").json();
+    let (finding, lost) = (&verified["findings"][0], &verified["lost"][0]);
+    assert_eq!((&finding["frame"], &lost["blocks"]), (&"BLOCK".into(), &1.into()), "{verified}");
+    let text = place.run("verify bad").await.failed(6, "1 finding").text();
+    assert!(text.contains("a BLOCK frame is damaged") && text.contains("lost: keys from a/"), "{text}");
+
+    let restored = place.json("restore bad --yes --salvage").await;
+    let (written, missing) = (&restored["written"], restored["lost"][0]["keys"].as_u64().unwrap());
+    assert_eq!(written.as_u64().unwrap() + missing, 3000);
+    assert_eq!(restored["lost"][0]["range"], lost["range"]);
+    assert_eq!(place.count().await, 3000 - missing);
+
+    place.wipe().await;
+    let half = place.json("restore half --yes --salvage").await;
+    assert!(half["lost"][0]["range"].as_str().unwrap().ends_with(" on"), "{half}");
+    assert_eq!(place.count().await, half["written"].as_u64().unwrap());
+    place.write("none", "no archive at all");
+    assert_eq!(place.json("restore none --yes --salvage --mode missing").await["written"], 0);
+}
+
+#[tokio::test]
+async fn the_structure_is_verified_without_the_data() {
+    let place = Place::holding("a/", 3000, 300).await;
+    let saved = place.json("backup -o saved.ark").await;
+    let checked = place.json("verify saved.ark --level structure").await;
+    assert_eq!((&checked["structure_good"], &checked["state_root"]), (&true.into(), &saved["state_root"]));
+    let mut content = std::fs::read(place.path("saved.ark")).unwrap();
+    place.write("short", &content[..content.len() - 1]);
+    place.run("verify short --level structure").await.failed(6, "archive");
+    let middle = content.len() / 2;
+    content[middle] ^= 0x10;
+    place.write("flipped", &content);
+    place.run("verify flipped --level structure").await.succeeded();
+    place.run("verify - --level structure").await.failed(2, "in a file");
+}

@@ -11,6 +11,8 @@ mod auth;
 mod connect;
 mod damage;
 mod diff;
+#[cfg(feature = "encrypt")]
+mod encrypt;
 mod examples;
 mod files;
 mod interrupt;

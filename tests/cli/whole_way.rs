@@ -145,3 +145,21 @@ async fn a_value_of_the_largest_size_goes_the_whole_way() {
     place.json("restore saved.ark --yes").await;
     assert_eq!(place.json("backup -o again.ark").await["content_root"], saved["content_root"]);
 }
+
+#[tokio::test]
+async fn users_members_and_options_are_shown() {
+    let place = Place::new().await;
+    place.server.etcdctl(&["role", "add", "reader"]).await;
+    place.server.etcdctl(&["role", "grant-permission", "reader", "read", "a/", "--prefix"]).await;
+    place.server.etcdctl(&["user", "add", "app:pass"]).await;
+    place.server.etcdctl(&["user", "grant-role", "app", "reader"]).await;
+    place.run("backup -o saved.ark").await.succeeded();
+    let info = place.json("info saved.ark").await;
+    assert_eq!(info["users"], json!([{"name": "app", "roles": "reader"}]));
+    assert_eq!(info["roles"], json!([{"name": "reader", "allows": "read keys from a/ to a0"}]));
+    assert_eq!(info["members"][0]["server_version"], place.server.version());
+    assert_eq!(info["alarms"], json!([]));
+    assert_eq!(info["options"][0]["name"], "compression");
+    let text = place.run("info saved.ark").await.succeeded().text();
+    assert!(text.contains("users: 1\n  name app, roles reader\n"), "{text}");
+}

@@ -3,15 +3,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use etcd_ark::archive::Header;
+use etcd_ark::archive::{AuthState, Header};
 use etcd_ark::backup::{ArchiveFile, Backup, BackupReport, verify};
-use etcd_ark::{Client, Compact, ErrorKind, GrantLease, KeyRange, KeyValue, Put, Revision};
+use etcd_ark::{Client, Compact, Credentials, ErrorKind, GrantLease, KeyRange, KeyValue, Put, Revision};
 use tempfile::{TempDir, tempdir};
 use tokio::fs::File;
 
 use crate::client_of;
 use crate::scan::load;
-use crate::support::Server;
+use crate::support::{Permission, Server};
 
 /// All records of an archive, in order.
 pub(crate) async fn records(path: &Path) -> Vec<KeyValue> {
@@ -209,4 +209,52 @@ async fn compaction_in_the_middle_fails_the_backup_and_leaves_no_file() {
         Backup::new().on_progress(compact).save(&client, folder.path().join("a.ark")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Compacted, "{error}");
     assert_eq!(entries(&folder), 0);
+}
+
+#[tokio::test]
+async fn users_roles_members_and_options_are_recorded() {
+    let server = Server::start().await;
+    let folder = tempdir().unwrap();
+    server.enable_auth("secret").await;
+    server.add_user("app", "pass", &[(Permission::ReadWrite, "a/"), (Permission::Read, "b/")]).await;
+    let root = Client::builder([server.endpoint()]).unwrap().credentials(Credentials::new("root", "secret"));
+    let report = save(&root.connect().await.unwrap(), &folder, "a.ark").await;
+    let mut archive = ArchiveFile::open(folder.path().join("a.ark")).await.unwrap();
+    let (auth, members) = (archive.auth().await.unwrap().unwrap(), archive.members().await.unwrap().unwrap());
+    assert_eq!((&auth, &members), (&report.auth, &report.members));
+    assert_eq!((auth.state, &*auth.missing), (AuthState::On, ""));
+    assert_eq!(auth.users.iter().map(|user| &*user.name).collect::<Vec<_>>(), ["app", "root"]);
+    let [role] = &auth.users[0].roles[..] else { panic!("{auth:?}") };
+    let role = auth.roles.iter().find(|known| known.name == *role).unwrap();
+    let mut permissions: Vec<_> =
+        role.permissions.iter().map(|allowed| (allowed.range.clone(), allowed.read, allowed.write)).collect();
+    permissions.sort_by_key(|(_, _, write)| !write);
+    let expected = [(KeyRange::prefix("a/"), true, true), (KeyRange::prefix("b/"), true, false)];
+    assert_eq!(permissions, expected);
+    let [member] = &members.members[..] else { panic!("{members:?}") };
+    assert_eq!((member.id, &*member.server_version), (report.header.member_id, server.version()));
+    assert_eq!((&members.missing, members.alarms.len(), member.is_learner), (&String::new(), 0, false));
+    assert!(member.client_urls.iter().any(|url| *url == server.endpoint()), "{member:?}");
+    assert_eq!(archive.options().await.unwrap().unwrap().options[0].value, "zstd 1");
+    // No password, nor the hash of one.
+    let bytes = std::fs::read(folder.path().join("a.ark")).unwrap();
+    for secret in [&b"secret"[..], b"pass", b"$2a$"] {
+        assert!(!bytes.windows(secret.len()).any(|window| window == secret));
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_read_users_gets_a_backup_that_says_so() {
+    let server = Server::start().await;
+    let folder = tempdir().unwrap();
+    server.enable_auth("secret").await;
+    server.add_user("app", "pass", &[(Permission::ReadWrite, "a/")]).await;
+    let app = Client::builder([server.endpoint()]).unwrap().credentials(Credentials::new("app", "pass"));
+    let app = app.connect().await.unwrap();
+    app.put("a/1", "v").await.unwrap();
+    let backup = Backup::new().range(KeyRange::prefix("a/"));
+    let report = backup.save(&app, folder.path().join("a.ark")).await.unwrap();
+    assert_eq!((report.summary.records, report.auth.users.len()), (1, 0));
+    assert!(report.auth.missing.contains("permission denied"), "{:?}", report.auth);
+    assert!(verify(File::open(folder.path().join("a.ark")).await.unwrap()).await.unwrap().is_good());
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use etcd_ark::backup::{ArchiveFile, Backup, Restore, RestoreMode, verify};
+use etcd_ark::backup::{ArchiveFile, Backup, Restore, RestoreMode, SalvagedFile, verify};
 use etcd_ark::{Client, ErrorKind, Get, GrantLease, KeyRange, Put};
 use tempfile::{TempDir, tempdir};
 use tokio::fs::File;
@@ -98,4 +98,45 @@ async fn what_an_archive_is_not_is_told() {
     assert!(told(&newer).await.contains("format version 2.0"), "{}", told(&newer).await);
     let error = restore(&small.client, &small.write(&newer)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_damaged_archive_is_right_and_the_rest_is_told() {
+    let small = Small::new().await;
+    let saved = ["a", "b"];
+    for at in (0..small.archive.len()).step_by(5) {
+        let mut flipped = small.archive.clone();
+        flipped[at] ^= 1 << (at % 8);
+        for bytes in [&flipped[..], &small.archive[..at]] {
+            let Ok(mut left) = SalvagedFile::open(small.write(bytes)).await else { continue };
+            let mut found = Vec::new();
+            let mut records = left.records(KeyRange::all());
+            while let Some(kvs) = records.next_block().await.unwrap() {
+                found.extend(kvs.into_iter().map(|kv| kv.key));
+            }
+            assert_eq!(left.report().records, found.len() as u64);
+            let is_told =
+                |key: &&str| left.report().lost.iter().any(|lost| lost.range.contains(key.as_bytes()));
+            assert!(
+                saved.iter().all(|key| found.iter().any(|there| there == key) || is_told(key)),
+                "byte {at}"
+            );
+        }
+    }
+}
+
+/// A lease of unknown length would take its keys away again.
+#[tokio::test]
+async fn keys_whose_leases_are_lost_stay() {
+    let small = Small::new().await;
+    // The LEASES frame is the one with type 83.
+    let marker = small.archive.windows(5).position(|window| window == b"\xf7AFR\x83").unwrap();
+    let mut damaged = small.archive.clone();
+    damaged[marker + 14] ^= 1;
+    let left = SalvagedFile::open(small.write(&damaged)).await.unwrap();
+    assert_eq!((left.report().records, left.report().lost.len()), (2, 0));
+    let restore = Restore::new(RestoreMode::Refuse);
+    let report = restore.plan_salvaged(&small.client, &left).await.unwrap().apply().await.unwrap();
+    assert_eq!((report.written, report.leases), (2, 0));
+    assert_eq!(small.client.get("b").await.unwrap().unwrap().lease, None);
 }

@@ -16,6 +16,8 @@ mod diff;
 #[cfg(feature = "discovery")]
 mod discovery;
 mod election;
+#[cfg(feature = "encrypt")]
+mod encrypt;
 mod endpoints;
 mod failover;
 mod faults;

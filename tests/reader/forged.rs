@@ -1,170 +1,8 @@
 //! Archives in which every hash is right, so that nothing but the rule that they bend can tell: what a faulty or
 //! hostile program could write.
 
-use crate::frames::{BLOCK, FOOTER, HEADER, INDEX_LEAF, INDEX_ROOT, LEASES, frame, seal};
-
-/// What to make an archive of.
-struct Draft {
-    /// Major and minor version.
-    version: [u8; 2],
-    header: Vec<u8>,
-    /// Keys and values.
-    blocks: Vec<Vec<[&'static str; 2]>>,
-    /// Types and payloads of frames between blocks and index.
-    others: Vec<(u8, Vec<u8>)>,
-}
-
-/// A frame before its check is computed, and before anything else is computed from it.
-struct Part<'a> {
-    kind: u8,
-    /// How many of its type there were before.
-    nth: usize,
-    reserved: &'a mut u8,
-    payload: &'a mut Vec<u8>,
-}
-
-fn good() -> Draft {
-    Draft {
-        version: [1, 0],
-        header: [number(1, 7), bytes(6, b"forger"), bytes(7, b"\0"), bytes(8, b"\0")].concat(),
-        blocks: vec![vec![["a", "1"], ["b", "2"]], vec![["c", "3"], ["d", "4"]]],
-        others: vec![(LEASES, leases(&[-3, 2])), (LEASES, leases(&[4]))],
-    }
-}
-
-impl Draft {
-    fn bent(&self, bend: impl FnMut(Part<'_>)) -> Vec<u8> {
-        let [major, minor] = self.version;
-        let mut out = Writer { archive: Vec::new(), checks: Vec::new(), kinds: Vec::new(), bend };
-        out.archive.extend_from_slice(&[&b"\x89ARK\r\n\x1a\n"[..], &[major, 0, minor, 0]].concat());
-        let mut archive_root = [b"etcd-ark v1 archive root\n", &out.archive[..]].concat();
-        let mut state_root = b"etcd-ark v1 state root\n".to_vec();
-        let mut content_root = b"etcd-ark v1 content root\n".to_vec();
-
-        out.put(HEADER, self.header.clone());
-        let mut leaf = Vec::new();
-        for (ordinal, records) in self.blocks.iter().enumerate() {
-            let (offset, block) = out.put(BLOCK, block(ordinal as u64, records));
-            let (state, content) = (&block[32..64], &block[64..96]);
-            state_root.extend_from_slice(state);
-            content_root.extend_from_slice(content);
-            let [first, last] = [records[0], records[records.len() - 1]].map(|[key, _]| key.as_bytes());
-            let numbers = [offset, block.len() as u64, u32_at(&block, 20), u32_at(&block, 24)];
-            let numbers = (1..).zip(numbers).flat_map(|(field, value)| number(field, value));
-            let others =
-                (5..).zip([first, last, state, content]).flat_map(|(field, value)| bytes(field, value));
-            leaf.extend(bytes(1, &numbers.chain(others).collect::<Vec<_>>()));
-        }
-        for (kind, payload) in &self.others {
-            out.put(*kind, payload.clone());
-        }
-        let (offset, leaf) = out.put(INDEX_LEAF, leaf);
-        let [first, last] = ["a", "d"].map(str::as_bytes);
-        let check = &leaf[leaf.len() - 32..];
-        let entry = [
-            number(1, offset),
-            number(2, leaf.len() as u64),
-            bytes(3, first),
-            bytes(4, last),
-            bytes(5, check),
-        ];
-        let (offset, root) = out.put(INDEX_ROOT, bytes(1, &entry.concat()));
-
-        let records = self.blocks.iter().flatten();
-        let content: usize = records.clone().flatten().map(|part| part.len()).sum();
-        let file_len = out.archive.len() + 212;
-        let counts =
-            [offset, records.count() as u64, self.blocks.len() as u64, content as u64, file_len as u64];
-        let mut footer = counts.map(u64::to_le_bytes).concat();
-        footer.extend_from_slice(&root[root.len() - 32..]);
-        archive_root.extend_from_slice(&out.checks);
-        for root in [state_root, content_root, archive_root] {
-            footer.extend_from_slice(blake3::hash(&root).as_bytes());
-        }
-        out.put(FOOTER, footer);
-        out.archive
-    }
-
-    fn unbent(&self) -> Vec<u8> {
-        self.bent(|_| {})
-    }
-}
-
-struct Writer<F> {
-    archive: Vec<u8>,
-    checks: Vec<u8>,
-    kinds: Vec<u8>,
-    bend: F,
-}
-
-impl<F: FnMut(Part<'_>)> Writer<F> {
-    /// Where the frame begins, and the frame as it was bent.
-    fn put(&mut self, kind: u8, mut payload: Vec<u8>) -> (u64, Vec<u8>) {
-        let nth = self.kinds.iter().filter(|before| **before == kind).count();
-        self.kinds.push(kind);
-        let mut reserved = 0;
-        (self.bend)(Part { kind, nth, reserved: &mut reserved, payload: &mut payload });
-        let mut covered = frame(kind, &payload);
-        covered.truncate(covered.len() - 32);
-        covered[7] = reserved;
-        let sealed = seal(covered);
-        let offset = self.archive.len() as u64;
-        self.archive.extend_from_slice(&sealed);
-        self.checks.extend_from_slice(&sealed[sealed.len() - 32..]);
-        (offset, sealed)
-    }
-}
-
-fn varint(mut value: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    while value >= 0x80 {
-        out.push(value.to_le_bytes()[0] | 0x80);
-        value >>= 7;
-    }
-    out.push(value.to_le_bytes()[0]);
-    out
-}
-
-fn number(field: u64, value: u64) -> Vec<u8> {
-    [varint(field << 3), varint(value)].concat()
-}
-
-fn bytes(field: u64, value: &[u8]) -> Vec<u8> {
-    [varint(field << 3 | 2), varint(value.len() as u64), value.to_vec()].concat()
-}
-
-fn leases(ids: &[i64]) -> Vec<u8> {
-    ids.iter().flat_map(|id| bytes(1, &[number(1, id.cast_unsigned()), number(2, 60)].concat())).collect()
-}
-
-/// A record with these fields between key and value.
-fn record([key, value]: [&str; 2], between: &[u8]) -> Vec<u8> {
-    let fields = [&bytes(1, key.as_bytes()), between, &bytes(5, value.as_bytes())].concat();
-    [varint(fields.len() as u64), fields].concat()
-}
-
-fn block(ordinal: u64, records: &[[&str; 2]]) -> Vec<u8> {
-    let content: Vec<_> = records.iter().flatten().flat_map(|part| sized(part)).collect();
-    let mut payload = ordinal.to_le_bytes().to_vec();
-    payload.extend_from_slice(&[0; 76]);
-    payload[12..16].copy_from_slice(&u32::try_from(records.len()).unwrap().to_le_bytes());
-    payload[52..84].copy_from_slice(blake3::hash(&content).as_bytes());
-    let raw: Vec<_> = records.iter().flat_map(|pair| record(*pair, &number(2, 5))).collect();
-    set_raw(&mut payload, &raw);
-    payload
-}
-
-fn sized(part: &str) -> Vec<u8> {
-    [&u32::try_from(part.len()).unwrap().to_le_bytes(), part.as_bytes()].concat()
-}
-
-/// Puts other raw bytes into a block, and what is computed of them but the content hash.
-fn set_raw(payload: &mut Vec<u8>, raw: &[u8]) {
-    payload[8..12].copy_from_slice(&u32::try_from(raw.len()).unwrap().to_le_bytes());
-    payload[20..52].copy_from_slice(blake3::hash(raw).as_bytes());
-    payload.truncate(84);
-    payload.extend_from_slice(raw);
-}
+use crate::draft::{Draft, block, bytes, good, leases, number, pair, pairs, record, set_raw};
+use crate::frames::{AUTH, BLOCK, FOOTER, HEADER, INDEX_LEAF, INDEX_ROOT, LEASES, MEMBERS, OPTIONS};
 
 /// Compresses a block.
 fn compress(payload: &mut Vec<u8>, with_size: bool) {
@@ -184,14 +22,18 @@ fn prefix_entry(payload: &mut Vec<u8>, fields: &[u8]) {
     payload.splice(2..2, fields.iter().copied());
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> u64 {
-    u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()).into()
-}
-
 /// Names, what the Python reader must say, and archives.
 pub(crate) fn forged_archives() -> Vec<(&'static str, &'static str, Vec<u8>)> {
-    [versions_and_frames(), blocks(), records(), messages(), leases_out_of_order(), index_and_footer()]
-        .concat()
+    [
+        versions_and_frames(),
+        blocks(),
+        records(),
+        messages(),
+        leases_out_of_order(),
+        facts(),
+        index_and_footer(),
+    ]
+    .concat()
 }
 
 type Forged = Vec<(&'static str, &'static str, Vec<u8>)>;
@@ -207,19 +49,19 @@ fn with(kind: u8, nth: usize, mut change: impl FnMut(&mut Vec<u8>)) -> Vec<u8> {
 
 fn versions_and_frames() -> Forged {
     let reserved = |kind| {
-        Draft { others: vec![(0x07, Vec::new())], ..good() }.bent(|part| {
+        Draft { others: vec![(0x0b, Vec::new())], ..good() }.bent(|part| {
             *part.reserved = (part.kind == kind).into();
         })
     };
-    let late = vec![(LEASES, leases(&[1])), (BLOCK, block(2, &[["e", "5"]]))];
+    let late = vec![(LEASES, leases(&[1])), (BLOCK, block(2, &pairs(&[["e", "5"]])))];
     let late = Draft { others: late, ..good() }.unbent();
-    let long = Draft { others: vec![(0x07, vec![0; (8 << 20) + 1])], ..good() }.unbent();
+    let long = Draft { others: vec![(0x0b, vec![0; (8 << 20) + 1])], ..good() }.unbent();
     let other = |kind| Draft { others: vec![(kind, Vec::new())], ..good() }.unbent();
     vec![
         ("major version 0", "major version 0", Draft { version: [0, 1], ..good() }.unbent()),
         ("major version 2", "major version 2", Draft { version: [2, 0], ..good() }.unbent()),
         ("frame reserved", "frame reserved is not zero", reserved(BLOCK)),
-        ("frame reserved, skipped", "frame reserved is not zero", reserved(0x07)),
+        ("frame reserved, skipped", "frame reserved is not zero", reserved(0x0b)),
         ("an unknown critical frame", "unknown frame type 8a", other(0x8a)),
         ("a payload beyond the limit", "over the limit", long),
         ("a block behind leases", "type 82 after one of type 83", late),
@@ -265,12 +107,11 @@ fn blocks() -> Forged {
 }
 
 fn records() -> Forged {
-    let keys = |blocks: [&[[&'static str; 2]]; 2]| {
-        Draft { blocks: blocks.map(<[_]>::to_vec).to_vec(), ..good() }.unbent()
-    };
+    let keys =
+        |blocks: [&[[&'static str; 2]]; 2]| Draft { blocks: blocks.map(pairs).to_vec(), ..good() }.unbent();
     // Another spelling of the same keys and values.
     let spelled = |between: &[u8]| {
-        let raw = [record(["c", "3"], between), record(["d", "4"], b"")].concat();
+        let raw = [record(&pair("c", "3"), between), record(&pair("d", "4"), b"")].concat();
         with(BLOCK, 1, |payload| set_raw(payload, &raw))
     };
     let cut = with(BLOCK, 1, |payload| {
@@ -339,6 +180,43 @@ fn leases_out_of_order() -> Forged {
     ]
 }
 
+fn facts() -> Forged {
+    let other = |kind, fields: &[u8]| Draft { others: vec![(kind, fields.to_vec())], ..good() }.unbent();
+    let two =
+        |kinds: [u8; 2]| Draft { others: kinds.map(|kind| (kind, Vec::new())).to_vec(), ..good() }.unbent();
+    let named = |names: &[&str]| -> Vec<u8> {
+        names.iter().flat_map(|name| bytes(1, &bytes(1, name.as_bytes()))).collect()
+    };
+    let ids = |ids: &[u64]| -> Vec<u8> { ids.iter().flat_map(|id| bytes(1, &number(1, *id))).collect() };
+    let role = |permission: &[u8]| bytes(2, &[bytes(1, b"r"), bytes(2, permission)].concat());
+    let roles = bytes(2, b"r").repeat(65_536);
+    vec![
+        ("AUTH twice", "type 07 after one of type 07", two([AUTH, AUTH])),
+        ("MEMBERS before AUTH", "type 07 after one of type 08", two([MEMBERS, AUTH])),
+        ("leases behind OPTIONS", "type 83 after one of type 09", two([OPTIONS, LEASES])),
+        ("users descend", "the names do not ascend", other(AUTH, &named(&["b", "a"]))),
+        ("a user twice", "the names do not ascend", other(AUTH, &named(&["a", "a"]))),
+        ("a user with an empty name", "a name is empty", other(AUTH, &named(&[""]))),
+        ("a user without a name", "a name is missing", other(AUTH, &bytes(1, b""))),
+        ("a user's role without a name", "a name is empty", other(AUTH, &bytes(1, b"\x0a\x01u\x12\x00"))),
+        ("roles descend", "the names do not ascend", other(AUTH, b"\x12\x03\x0a\x01b\x12\x03\x0a\x01a")),
+        ("an unknown access", "access 4", other(AUTH, &role(&number(1, 4)))),
+        ("an unknown access before a known one", "access 4", other(AUTH, &role(b"\x08\x04\x08\x01"))),
+        ("an unknown state", "state 3", other(AUTH, &number(3, 3))),
+        (
+            "more entries than may be",
+            "more than 65536",
+            other(AUTH, &bytes(1, &[bytes(1, b"u"), roles].concat())),
+        ),
+        ("members descend", "the ids of members do not ascend", other(MEMBERS, &ids(&[2, 1]))),
+        ("a member twice", "the ids of members do not ascend", other(MEMBERS, &ids(&[1, 1]))),
+        ("a URL that is not UTF-8", "can't decode", other(MEMBERS, &bytes(1, &bytes(3, b"\xff")))),
+        ("an alarm of another type", "kind has wire type 2", other(MEMBERS, &bytes(2, &bytes(2, b"1")))),
+        ("options descend", "the names do not ascend", other(OPTIONS, &named(&["b", "a"]))),
+        ("an option without a name", "a name is missing", other(OPTIONS, &bytes(1, &bytes(2, b"v")))),
+    ]
+}
+
 fn index_and_footer() -> Forged {
     let last_byte = |kind| with(kind, 0, |payload| *payload.last_mut().unwrap() ^= 1);
     let one_entry = with(INDEX_LEAF, 0, |payload| payload.truncate(2 + usize::from(payload[1])));
@@ -347,7 +225,36 @@ fn index_and_footer() -> Forged {
         ("a hash in the leaf", "the index does not agree with the blocks", last_byte(INDEX_LEAF)),
         ("a leaf without one block", "blocks are missing in the index", one_entry),
         ("a leaf without blocks", "an index leaf without blocks", without(INDEX_LEAF)),
-        ("a check in the root", "the index root does not agree", last_byte(INDEX_ROOT)),
+        (
+            "a check of a frame in the root",
+            "the index root does not agree with the frames",
+            last_byte(INDEX_ROOT),
+        ),
+        (
+            "a check of a leaf in the root",
+            "the index root does not agree with the leaves",
+            with(INDEX_ROOT, 0, |payload| {
+                let end = 2 + usize::from(payload[1]);
+                payload[end - 1] ^= 1;
+            }),
+        ),
+        (
+            "a root without a frame",
+            "the index root does not agree with the frames",
+            with(INDEX_ROOT, 0, |payload| {
+                let entry = 2 + usize::from(payload[1]);
+                payload.drain(entry..entry + 2 + usize::from(payload[entry + 1]));
+            }),
+        ),
+        (
+            "a frame's type beyond a byte before the right one",
+            "no frame has type 256",
+            with(INDEX_ROOT, 0, |payload| {
+                let entry = 2 + usize::from(payload[1]);
+                payload[entry + 1] += 3;
+                payload.splice(entry + 2..entry + 2, number(1, 256));
+            }),
+        ),
         ("a root without leaves", "the index root does not agree", without(INDEX_ROOT)),
         ("a longer footer", "168 bytes", with(FOOTER, 0, |payload| payload.push(0))),
     ];
@@ -375,8 +282,12 @@ pub(crate) fn allowed_archives() -> Vec<(String, Vec<u8>)> {
     let all = [
         ("nothing bent", good().unbent()),
         ("a newer minor version", Draft { version: [1, 7], ..good() }.unbent()),
-        ("frames to skip", others(vec![(0x07, b"?".to_vec()), (LEASES, leases(&[1])), (0x7f, Vec::new())])),
+        ("frames to skip", others(vec![(0x0b, b"?".to_vec()), (LEASES, leases(&[1])), (0x7f, Vec::new())])),
         ("a lease frame without leases", others(vec![(LEASES, Vec::new())])),
+        ("facts that are empty", others([AUTH, MEMBERS, OPTIONS].map(|kind| (kind, Vec::new())).to_vec())),
+        ("facts in part", others(vec![(AUTH, bytes(1, &bytes(1, b"u"))), (OPTIONS, Vec::new())])),
+        ("a permission for nothing", others(vec![(AUTH, bytes(2, b"\x0a\x01r\x12\x00"))])),
+        ("a learner by another number", others(vec![(MEMBERS, bytes(1, &number(5, 7)))])),
         ("a TTL above the one granted", others(vec![(LEASES, bytes(1, b"\x08\x05\x18\x09"))])),
         ("zeros and empty fields that are written", header(b"\x10\x00\x18\x00\x2a\x00")),
         ("fields in another order, and one twice", header(&[bytes(6, b"?"), number(2, 9)].concat())),

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
+#[path = "../support/draft.rs"]
+mod draft;
 #[path = "../support/frames.rs"]
 mod frames;
 
@@ -16,7 +18,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use etcd_ark::archive::{Decoder, Event};
+use etcd_ark::archive::{Auth, AuthState, Decoder, Event, Members, RaisedAlarm, RolePermission, SavedMember};
 use etcd_ark::{KeyRange, KeyValue};
 use serde_json::{Value, json};
 
@@ -104,6 +106,13 @@ fn read_by_rust(archive: &[u8]) -> Vec<Value> {
                     "remaining_ttl": lease.remaining_ttl.as_secs(),
                 }})
             })),
+            Event::Auth(auth) => lines.push(auth_line(&auth)),
+            Event::Members(members) => lines.push(members_line(&members)),
+            Event::Options(options) => {
+                let options =
+                    options.options.iter().map(|option| json!({"name": option.name, "value": option.value}));
+                lines.push(json!({"options": {"options": options.collect::<Vec<_>>()}}));
+            }
             Event::End(summary) => lines.push(json!({"footer": {
                 "records": summary.records,
                 "blocks": summary.blocks,
@@ -113,12 +122,49 @@ fn read_by_rust(archive: &[u8]) -> Vec<Value> {
                 "content_root": summary.content_root.to_string(),
                 "archive_root": summary.archive_root.to_string(),
             }})),
-            Event::Skipped { .. } => {}
+            Event::Skipped { .. } | Event::Index(_) => {}
             other => panic!("not an event of these archives: {other:?}"),
         }
     }
     decoder.finish().unwrap();
     lines
+}
+
+fn auth_line(auth: &Auth) -> Value {
+    let users = auth.users.iter().map(|user| json!({"name": user.name, "roles": user.roles}));
+    let permission = |permission: &RolePermission| {
+        let [start, end] = spelled(&permission.range);
+        let access = u8::from(permission.read) + 2 * u8::from(permission.write);
+        json!({"access": access, "range_start": hex(start), "range_end": hex(end)})
+    };
+    let roles = auth.roles.iter().map(|role| {
+        json!({"name": role.name, "permissions": role.permissions.iter().map(permission).collect::<Vec<_>>()})
+    });
+    json!({"auth": {
+        "users": users.collect::<Vec<_>>(),
+        "roles": roles.collect::<Vec<_>>(),
+        "state": match auth.state { AuthState::Off => 1, AuthState::On => 2, _ => 0 },
+        "missing": auth.missing,
+    }})
+}
+
+fn members_line(members: &Members) -> Value {
+    let member = |member: &SavedMember| {
+        json!({
+            "id": member.id.0,
+            "name": member.name,
+            "peer_urls": member.peer_urls,
+            "client_urls": member.client_urls,
+            "learner": u8::from(member.is_learner),
+            "server_version": member.server_version,
+        })
+    };
+    let alarm = |alarm: &RaisedAlarm| json!({"member_id": alarm.member_id.0, "kind": alarm.kind});
+    json!({"members": {
+        "members": members.members.iter().map(member).collect::<Vec<_>>(),
+        "alarms": members.alarms.iter().map(alarm).collect::<Vec<_>>(),
+        "missing": members.missing,
+    }})
 }
 
 fn record_line(record: &KeyValue) -> Value {
@@ -141,6 +187,9 @@ fn hex(bytes: &[u8]) -> String {
 
 /// The ranges of the samples, as etcd spells them.
 fn spelled(range: &KeyRange) -> [&'static [u8]; 2] {
+    if *range == KeyRange::key("") {
+        return [b"", b""];
+    }
     let found = samples::ranges().into_iter().find(|(known, _)| known == range);
     found.expect("a range of the samples").1
 }

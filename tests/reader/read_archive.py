@@ -4,7 +4,8 @@
 usage: read_archive.py ARCHIVE...
 
 Prints one JSON object per line, byte strings in hex: for each archive {"file": name}, {"header": ...}, a
-{"record": ...} for each record, a {"lease": ...} for each lease, and {"footer": ...}. Only with its footer has an
+{"record": ...} for each record, a {"lease": ...} for each lease, {"auth": ...}, {"members": ...} and
+{"options": ...} if they are there, and {"footer": ...}. Only with its footer has an
 archive passed every check. A fault is told on stderr, with the offset of its frame, and makes the exit status 1.
 """
 import json
@@ -16,8 +17,10 @@ from blake3 import blake3
 
 MAGIC, MARKER, ZSTD_MAGIC = b"\x89ARK\r\n\x1a\n", b"\xf7AFR", b"\x28\xb5\x2f\xfd"
 HEADER, BLOCK, LEASES, INDEX_LEAF, INDEX_ROOT, FOOTER = range(0x81, 0x87)
+AUTH, MEMBERS, OPTIONS = range(0x07, 0x0A)
+ORDER = [HEADER, BLOCK, LEASES, AUTH, MEMBERS, OPTIONS, INDEX_LEAF, INDEX_ROOT, FOOTER]
 BLOCK_LIMIT, OTHER_LIMIT, RAW_LIMIT, RECORD_LIMIT = 64 << 20, 8 << 20, 64 << 20, 32 << 20
-LEASES_LIMIT, LEAF_LIMIT, INDEX_KEY, RECORD_MINIMUM, WINDOW_LIMIT = 4096, 256, 1024, 4, 64 << 20
+LEASES_LIMIT, ENTRIES_LIMIT, LEAF_LIMIT, INDEX_KEY, RECORD_MINIMUM, WINDOW_LIMIT = 4096, 65536, 256, 1024, 4, 64 << 20
 
 
 class Fault(Exception):
@@ -44,6 +47,26 @@ def int64(value):
 
 def string(value):
     return value.decode("utf-8")
+
+
+def name(value):
+    need(value, "a name is empty")
+    return string(value)
+
+
+def access(value):
+    need(value <= 3, f"access {value} is unknown")
+    return value
+
+
+def state(value):
+    need(value <= 2, f"state {value} is unknown")
+    return value
+
+
+def frame_type(value):
+    need(value <= 255, f"no frame has type {value}")
+    return value
 
 
 def lease_id(value):
@@ -76,9 +99,10 @@ def hash32(value):
     return value
 
 
-# Messages: name and type of each field, by number from 1 on. A list is a repeated message. A type is a function that
-# takes what is there and refuses what is not valid, each time that the field occurs.
-NUMBERS = uint64, uint32, int64, lease_id, ttl, block_len, leaf_len
+# Messages: name and type of each field, by number from 1 on. A list is a repeated message, or a repeated field of the
+# one type in it. A type is a function that takes what is there and refuses what is not valid, each time that the field
+# occurs.
+NUMBERS = uint64, uint32, int64, lease_id, ttl, block_len, leaf_len, access, state, frame_type
 HEADER_FIELDS = [
     ("cluster_id", uint64), ("member_id", uint64), ("revision", int64), ("created_unix_ms", int64),
     ("server_version", string), ("writer", string), ("range_start", bytes), ("range_end", bytes),
@@ -91,6 +115,22 @@ LEAF_FIELDS = [("blocks", [
 ROOT_FIELDS = [("leaves", [
     ("offset", uint64), ("frame_len", leaf_len), ("first_key", index_key), ("last_key", index_key), ("check", hash32),
 ])]
+ROOT_FIELDS.append(("frames", [
+    ("type", frame_type), ("offset", uint64), ("frame_len", leaf_len), ("check", hash32),
+]))
+AUTH_FIELDS = [
+    ("users", [("name", name), ("roles", [name])]),
+    ("roles", [("name", name), ("permissions", [("access", access), ("range_start", bytes), ("range_end", bytes)])]),
+    ("state", state), ("missing", string),
+]
+MEMBERS_FIELDS = [
+    ("members", [
+        ("id", uint64), ("name", string), ("peer_urls", [string]), ("client_urls", [string]), ("learner", uint32),
+        ("server_version", string),
+    ]),
+    ("alarms", [("member_id", uint64), ("kind", uint32)]), ("missing", string),
+]
+OPTIONS_FIELDS = [("options", [("name", name), ("value", string)])]
 RECORD_FIELDS = [
     ("key", bytes), ("create_revision", int64), ("mod_revision", int64), ("version", int64),
     ("value", bytes), ("lease", int64),
@@ -132,11 +172,22 @@ def fields(data):
         yield number, wire, value
 
 
-def message(data, schema, repeated_limit=0, canonical=False):
-    def missing(kind):
-        return [] if isinstance(kind, list) else 0 if kind in NUMBERS else "" if kind is string else b""
+class Budget:
+    """How many entries the lists of a frame may have together."""
 
-    result = {name: missing(kind) for name, kind in schema}
+    def __init__(self, limit):
+        self.limit = self.left = limit
+
+    def spend(self, what):
+        need(self.left, f"more than {self.limit} {what}")
+        self.left -= 1
+
+
+def message(data, schema, budget=None, canonical=False):
+    def missing(kind):
+        return [] if isinstance(kind, list) else 0 if kind in NUMBERS else "" if kind in (string, name) else b""
+
+    result = {field: missing(kind) for field, kind in schema}
     last = 0
     for number, wire, value in fields(data):
         if canonical:
@@ -144,14 +195,25 @@ def message(data, schema, repeated_limit=0, canonical=False):
             last = number
         if number > len(schema):
             continue
-        name, kind = schema[number - 1]
-        need(wire == (0 if kind in NUMBERS else 2), f"{name} has wire type {wire}")
+        field, kind = schema[number - 1]
+        need(wire == (0 if kind in NUMBERS else 2), f"{field} has wire type {wire}")
         if isinstance(kind, list):
-            need(len(result[name]) < repeated_limit, f"more than {repeated_limit} {name}")
-            result[name].append(message(value, kind))
+            budget.spend(field)
+            result[field].append(message(value, kind, budget) if isinstance(kind[0], tuple) else kind[0](value))
         else:
-            result[name] = kind(value)
+            result[field] = kind(value)
     return result
+
+
+def named(entries):
+    names = [entry["name"] for entry in entries]
+    need(all(names), "a name is missing")
+    ascending([name.encode() for name in names], "names")
+    return entries
+
+
+def ascending(values, what):
+    need(all(a < b for a, b in zip(values, values[1:])), f"the {what} do not ascend")
 
 
 def records_of(raw):
@@ -180,9 +242,9 @@ class Reader:
     def __init__(self, source):
         self.source = source
         self.offset = 0  # where the frame at hand begins
-        self.stage, self.writer = 0, ""  # type of the last critical frame; the header's writer
+        self.stage, self.writer = 0, ""  # type of the last known frame; the header's writer
         # The index that should come. A reader with little memory would keep a hash of it, not the whole.
-        self.entries, self.leaves = [], []
+        self.entries, self.leaves, self.frames = [], [], []
         self.indexed = 0  # blocks that leaves have named
         self.records = self.bytes = 0
         self.last_key, self.last_lease = b"", None
@@ -221,19 +283,25 @@ class Reader:
         need(blake3(head).update(payload).digest() == check, "the frame is damaged: its check does not match")
         need(not any(reserved), "frame reserved is not zero")
         self.place(kind)
-        if kind & 0x80:
-            read = [self.header, self.block, self.leases, self.index_leaf, self.index_root, self.footer]
-            read[kind - HEADER](payload, 12 + size + 32, check)
+        length = 12 + size + 32
+        if kind not in (BLOCK, INDEX_LEAF, INDEX_ROOT, FOOTER):
+            self.frames.append(dict(type=kind, offset=self.offset, frame_len=length, check=check))
+        if kind in ORDER:
+            read = [self.header, self.block, self.leases, self.auth, self.members, self.options, self.index_leaf,
+                    self.index_root, self.footer]
+            read[ORDER.index(kind)](payload, length, check)
         self.roots[2].update(check)
-        self.offset += 12 + size + 32
+        self.offset += length
 
     def place(self, kind):
         need((kind == HEADER) == (self.stage == 0), "HEADER must be the first frame and the only one of its type")
-        if kind & 0x80:
-            need(HEADER <= kind <= FOOTER, self.unknown(f"frame type {kind:02x}"))
-            need(kind >= self.stage, f"a frame of type {kind:02x} after one of type {self.stage:02x}")
+        need(kind in ORDER or not kind & 0x80, self.unknown(f"frame type {kind:02x}"))
+        if kind in ORDER and self.stage:
+            step = ORDER.index(kind) - ORDER.index(self.stage)
+            once = kind in (AUTH, MEMBERS, OPTIONS)
+            need(step > 0 or step == 0 and not once, f"a frame of type {kind:02x} after one of type {self.stage:02x}")
         need((kind == FOOTER) == (self.stage == INDEX_ROOT), "FOOTER, and nothing else, must follow INDEX_ROOT")
-        if kind & 0x80:
+        if kind in ORDER:
             self.stage = kind
 
     def unknown(self, what):
@@ -281,14 +349,29 @@ class Reader:
         emit("record", record)
 
     def leases(self, payload, length, check):
-        for lease in message(payload, LEASES_FIELDS, LEASES_LIMIT)["leases"]:
+        for lease in message(payload, LEASES_FIELDS, Budget(LEASES_LIMIT))["leases"]:
             lease_id(lease["id"])  # It may be missing.
             need(self.last_lease is None or lease["id"] > self.last_lease, "the ids of leases do not ascend")
             self.last_lease = lease["id"]
             emit("lease", lease)
 
+    def auth(self, payload, length, check):
+        auth = message(payload, AUTH_FIELDS, Budget(ENTRIES_LIMIT))
+        named(auth["users"]), named(auth["roles"])
+        emit("auth", auth)
+
+    def members(self, payload, length, check):
+        members = message(payload, MEMBERS_FIELDS, Budget(ENTRIES_LIMIT))
+        ascending([member["id"] for member in members["members"]], "ids of members")
+        emit("members", members)
+
+    def options(self, payload, length, check):
+        options = message(payload, OPTIONS_FIELDS, Budget(ENTRIES_LIMIT))
+        named(options["options"])
+        emit("options", options)
+
     def index_leaf(self, payload, length, check):
-        blocks = message(payload, LEAF_FIELDS, LEAF_LIMIT)["blocks"]
+        blocks = message(payload, LEAF_FIELDS, Budget(LEAF_LIMIT))["blocks"]
         need(blocks, "an index leaf without blocks")
         until = self.indexed + len(blocks)
         need(blocks == self.entries[self.indexed : until], "the index does not agree with the blocks")
@@ -300,8 +383,9 @@ class Reader:
 
     def index_root(self, payload, length, check):
         need(self.indexed == len(self.entries), "blocks are missing in the index")
-        leaves = message(payload, ROOT_FIELDS, len(self.leaves))["leaves"]
-        need(leaves == self.leaves, "the index root does not agree with the leaves")
+        root = message(payload, ROOT_FIELDS, Budget(len(self.leaves) + len(self.frames)))
+        need(root["leaves"] == self.leaves, "the index root does not agree with the leaves")
+        need(root["frames"] == self.frames, "the index root does not agree with the frames")
         self.root = [self.offset, check]
 
     def footer(self, payload, length, check):

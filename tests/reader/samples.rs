@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use etcd_ark::archive::{Compression, Cutter, Encoder, Header, Lease};
+use etcd_ark::archive::{
+    Auth, AuthState, BackupOption, Compression, Cutter, Encoder, Header, Lease, Members, Options,
+    RaisedAlarm, Role, RolePermission, SavedMember, User,
+};
 use etcd_ark::{ClusterId, KeyRange, KeyValue, LeaseId, MemberId, Revision};
 
 use crate::random::Random;
@@ -40,6 +43,7 @@ pub(crate) fn good_samples() -> Vec<Sample> {
         sample("extreme numbers", &extreme_header(), &extreme_numbers(), &extreme_leases(), zstd),
         sample("a large value", &header(0), &[record("a", random.bytes(1_500_000))], &[], zstd),
         sample("leases in two frames", &header(0), &[record("a", "1")], &many_leases(), zstd),
+        Sample { name: "all facts".to_owned(), bytes: with_facts() },
         sample("two index leaves", &header(0), &block_each(257), &[], zstd),
     ];
     samples.extend((0..20).map(|i| random_sample(i, &mut random)));
@@ -82,6 +86,41 @@ fn archive(header: &Header, records: &[KeyValue], leases: &[&[Lease]], compressi
     }
     out.extend(encoder.finish().unwrap().0);
     out
+}
+
+/// With users, members and options.
+fn with_facts() -> Vec<u8> {
+    let (mut encoder, start) = Encoder::new(&header(0)).unwrap();
+    let permission =
+        |range: usize, read, write| RolePermission { read, write, range: ranges()[range].0.clone() };
+    let user = |name: &str, roles: &[&str]| User {
+        name: name.to_owned(),
+        roles: roles.iter().map(ToString::to_string).collect(),
+    };
+    let reader =
+        Role { name: "r".to_owned(), permissions: (0..5).map(|i| permission(i, true, i > 2)).collect() };
+    let auth = Auth {
+        state: AuthState::On,
+        users: vec![user("app", &["r", "root"]), user("b\u{e9}", &[])],
+        roles: vec![reader, Role { name: "root".to_owned(), permissions: Vec::new() }],
+        missing: "nothing".to_owned(),
+    };
+    let member = |id, is_learner| SavedMember {
+        id: MemberId(id),
+        name: format!("m{id}"),
+        peer_urls: vec!["http://a:1".to_owned(), String::new()],
+        client_urls: Vec::new(),
+        is_learner,
+        server_version: "3.5.1".to_owned(),
+    };
+    let alarms = vec![RaisedAlarm { member_id: MemberId(u64::MAX), kind: 1 }];
+    let members = vec![member(0, false), member(u64::MAX, true)];
+    let members = Members { members, alarms, missing: String::new() };
+    let option = |name: &str, value: &str| BackupOption { name: name.to_owned(), value: value.to_owned() };
+    let options = Options { options: vec![option("a", ""), option("compression", "zstd 1")] };
+    let facts =
+        [encoder.auth(&auth), encoder.members(&members), encoder.options(&options)].map(Result::unwrap);
+    [start, facts.concat().into(), encoder.finish().unwrap().0].concat()
 }
 
 /// With the range of this number.

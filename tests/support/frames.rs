@@ -3,6 +3,9 @@
 pub(crate) const HEADER: u8 = 0x81;
 pub(crate) const BLOCK: u8 = 0x82;
 pub(crate) const LEASES: u8 = 0x83;
+pub(crate) const AUTH: u8 = 0x07;
+pub(crate) const MEMBERS: u8 = 0x08;
+pub(crate) const OPTIONS: u8 = 0x09;
 pub(crate) const INDEX_LEAF: u8 = 0x84;
 pub(crate) const INDEX_ROOT: u8 = 0x85;
 pub(crate) const FOOTER: u8 = 0x86;

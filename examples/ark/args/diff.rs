@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use clap::Args as Flags;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
+use super::Unlock;
 use super::select::Select;
 
 #[derive(Debug, Flags)]
@@ -20,6 +21,8 @@ pub(crate) struct Diff {
     /// Show the values too, not their lengths alone.
     #[arg(long)]
     pub(crate) values: bool,
+    #[command(flatten)]
+    pub(crate) unlock: Unlock,
     #[command(flatten)]
     pub(crate) select: Select,
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args as Flags, ValueEnum};
 use etcd_ark::backup::RestoreMode;
 
+use super::Unlock;
 use super::select::SelectAndMap;
 
 /// What is to be restored.
@@ -13,6 +14,11 @@ use super::select::SelectAndMap;
 pub(crate) struct Plan {
     /// The archive.
     pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) unlock: Unlock,
+    /// Restore what is left of a damaged or incomplete archive, and tell which keys are missing.
+    #[arg(long)]
+    pub(crate) salvage: bool,
     /// What to do about keys that the cluster holds already.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) mode: Mode,
@@ -72,6 +78,8 @@ pub(crate) struct Undo {
     pub(crate) undo: PathBuf,
     /// The archive that was restored: a key that holds something else now is left alone.
     pub(crate) restored: PathBuf,
+    #[command(flatten)]
+    pub(crate) unlock: Unlock,
     /// As it was restored.
     #[command(flatten)]
     pub(crate) keys: SelectAndMap,

@@ -1,6 +1,6 @@
 use etcd_ark::backup::{Backup, BackupReport};
 
-use super::{describe, sink};
+use super::{describe, sink, unlock};
 use crate::args::{Backup as Arguments, Connection, Target};
 use crate::connect::connect;
 use crate::failure::Failure;
@@ -28,6 +28,7 @@ async fn make(arguments: &Arguments, connection: &Connection) -> Result<(BackupR
     let client = connect(connection).await?;
     let line = ProgressLine::new(Unit::Keys);
     let backup = Backup::new().range(arguments.keys.range()).on_progress(move |progress| line.show(progress));
+    let backup = unlock::encrypted(backup, &arguments.encrypt)?;
     let report = backup.write_to(&client, &mut sink).await?;
     Ok((report, sink))
 }
@@ -40,5 +41,8 @@ fn describe(report: &BackupReport, target: &Target) -> Report {
     path.and(describe::summary(&report.summary))
         .with("leases", Value::Count(report.leases))
         .and(describe::header(&report.header))
+        .and(describe::auth(&report.auth))
+        .and(describe::members(&report.members))
+        .and(describe::options(&report.options))
         .with("seconds", Value::Seconds(report.elapsed))
 }

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use etcd_ark::KeyValue;
-use etcd_ark::archive::{Header, Summary};
+use etcd_ark::archive::{Auth, AuthState, Header, Members, Options, RolePermission, SavedMember, Summary};
 
 use crate::human;
 use crate::output::{Report, Value};
@@ -28,6 +28,71 @@ pub(super) fn header(header: &Header) -> Report {
         .text("server_version", &header.server_version)
         .text("created", human::time(header.created_unix_ms))
         .text("writer", &header.writer)
+}
+
+pub(super) fn auth(auth: &Auth) -> Report {
+    let state = match auth.state {
+        AuthState::On => "on",
+        AuthState::Off => "off",
+        _ => "unknown",
+    };
+    let user =
+        |name: &str, roles: &[String]| Report::default().text("name", name).text("roles", roles.join(", "));
+    let users = auth.users.iter().map(|auth| user(&auth.name, &auth.roles)).collect();
+    let roles = auth.roles.iter().map(|role| {
+        let allowed: Vec<_> = role.permissions.iter().map(permission).collect();
+        Report::default().text("name", &role.name).text("allows", allowed.join("; "))
+    });
+    let report = Report::default().text("authentication", state);
+    let report = report.with("users", Value::List(users)).with("roles", Value::List(roles.collect()));
+    missing(report, "auth_missing", &auth.missing)
+}
+
+fn permission(permission: &RolePermission) -> String {
+    let access = match (permission.read, permission.write) {
+        (true, true) => "read and write",
+        (true, false) => "read",
+        (false, true) => "write",
+        (false, false) => "nothing with",
+    };
+    format!("{access} {}", permission.range)
+}
+
+pub(super) fn members(members: &Members) -> Report {
+    let member = |member: &SavedMember| {
+        Report::default()
+            .text("id", member.id)
+            .text("name", &member.name)
+            .text("peer_urls", member.peer_urls.join(", "))
+            .text("client_urls", member.client_urls.join(", "))
+            .with("learner", Value::Flag(member.is_learner))
+            .text("server_version", &member.server_version)
+    };
+    let alarms = members.alarms.iter().map(|alarm| {
+        let kind = match alarm.kind {
+            1 => "NOSPACE".to_owned(),
+            2 => "CORRUPT".to_owned(),
+            other => other.to_string(),
+        };
+        Report::default().text("member_id", alarm.member_id).text("alarm", kind)
+    });
+    let report = Report::default()
+        .with("members", Value::List(members.members.iter().map(member).collect()))
+        .with("alarms", Value::List(alarms.collect()));
+    missing(report, "members_missing", &members.missing)
+}
+
+pub(super) fn options(options: &Options) -> Report {
+    let option = options
+        .options
+        .iter()
+        .map(|option| Report::default().text("name", &option.name).text("value", &option.value));
+    Report::default().with("options", Value::List(option.collect()))
+}
+
+/// Why something could not be read, if so.
+fn missing(report: Report, name: &'static str, why: &str) -> Report {
+    if why.is_empty() { report } else { report.text(name, why) }
 }
 
 /// A record without its value, under etcdctl's names.

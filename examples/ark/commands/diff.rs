@@ -3,8 +3,8 @@ use std::process::ExitCode;
 use etcd_ark::backup::{ArchiveFile, Diff, DiffSide, Difference};
 use etcd_ark::{Client, Escaped, KeyValue};
 
-use super::describe;
-use crate::args::{Connection, Diff as Arguments, Side};
+use super::{describe, unlock};
+use crate::args::{Connection, Diff as Arguments, Side, Unlock};
 use crate::connect::connect_to;
 use crate::failure::{Exit, Failure};
 use crate::human;
@@ -39,9 +39,9 @@ enum Opened {
 }
 
 impl Opened {
-    async fn open(side: &Side, connection: &Connection) -> Result<Self, Failure> {
+    async fn open(side: &Side, unlock: &Unlock, connection: &Connection) -> Result<Self, Failure> {
         Ok(match side {
-            Side::Archive(path) => Self::Archive(Box::new(ArchiveFile::open(path).await?)),
+            Side::Archive(path) => Self::Archive(Box::new(unlock::open(path, unlock).await?)),
             Side::Cluster(endpoints) => {
                 let endpoints = endpoints.as_ref().unwrap_or(&connection.endpoints);
                 Self::Cluster(connect_to(connection, endpoints).await?)
@@ -59,8 +59,8 @@ impl Opened {
 
 async fn compare(arguments: &Arguments, connection: &Connection, format: Format) -> Result<Counted, Failure> {
     let selection = arguments.select.selection()?;
-    let mut left = Opened::open(&arguments.left, connection).await?;
-    let mut right = Opened::open(&arguments.right, connection).await?;
+    let mut left = Opened::open(&arguments.left, &arguments.unlock, connection).await?;
+    let mut right = Opened::open(&arguments.right, &arguments.unlock, connection).await?;
     let mut diff = Diff::new(left.side(), right.side(), selection).await?;
     let mut differences = 0;
     while let Some(difference) = diff.next().await? {

@@ -1,16 +1,15 @@
 use std::io::{self, IsTerminal};
 
-use etcd_ark::backup::ArchiveFile;
 use etcd_ark::{Escaped, KeyValue};
 
-use super::describe;
+use super::{describe, unlock};
 use crate::args::Get;
 use crate::failure::{Exit, Failure};
 use crate::human::Printable;
 use crate::output::{Format, Output};
 
 pub(super) async fn run(arguments: Get, format: Format) -> Result<(), Failure> {
-    let mut archive = ArchiveFile::open(&arguments.file).await?;
+    let mut archive = unlock::open(&arguments.file, &arguments.unlock).await?;
     let found = archive.get(arguments.key.0.clone()).await?;
     let kv = found.ok_or_else(|| not_found(&arguments))?;
     match format {

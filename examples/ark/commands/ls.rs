@@ -1,13 +1,12 @@
-use etcd_ark::backup::ArchiveFile;
 use etcd_ark::{Escaped, KeyValue};
 
-use super::describe;
+use super::{describe, unlock};
 use crate::args::Ls;
 use crate::failure::Failure;
 use crate::output::{Format, Output, json_line};
 
 pub(super) async fn run(arguments: Ls, format: Format) -> Result<(), Failure> {
-    let mut archive = ArchiveFile::open(&arguments.file).await?;
+    let mut archive = unlock::open(&arguments.file, &arguments.unlock).await?;
     let mut records = archive.records(arguments.keys.range());
     while let Some(kvs) = records.next_block().await? {
         let lines: String = kvs.iter().map(|kv| line(kv, format)).collect::<Result<_, _>>()?;

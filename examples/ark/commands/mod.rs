@@ -6,12 +6,16 @@ mod describe;
 mod diff;
 mod get;
 mod info;
+#[cfg(feature = "encrypt")]
+mod keygen;
 mod ls;
+mod origin;
 mod plan;
 mod restore;
 mod sink;
 mod snapshot;
 mod undo;
+mod unlock;
 mod verify;
 
 use std::process::ExitCode;
@@ -33,6 +37,8 @@ pub(crate) async fn run(args: Args, interrupts: &mut Interrupts) -> Result<ExitC
         Command::Snapshot(Snapshot::Save(args)) => {
             snapshot::save(args, &connection, format, interrupts).await
         }
+        #[cfg(feature = "encrypt")]
+        Command::Keygen(args) => keygen::run(args, format).await,
         Command::Verify(args) => interrupts.end(verify::run(args, format), read_only).await,
         Command::Info(args) => interrupts.end(info::run(args, format), read_only).await,
         Command::Ls(args) => interrupts.end(ls::run(args, format), read_only).await,

@@ -3,10 +3,11 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use etcd_ark::archive::Header;
-use etcd_ark::backup::{ArchiveFile, PlanSummary, Restore, RestoreMode, Tallies, Tally};
+use etcd_ark::archive::{Header, LostKeys};
+use etcd_ark::backup::{PlanSummary, Restore, RestoreMode, Tallies, Tally};
 use etcd_ark::{Client, Escaped, Revision};
 
+use super::origin::Origin;
 use crate::args::{Connection, Plan as Arguments};
 use crate::connect::connect;
 use crate::failure::Failure;
@@ -22,16 +23,19 @@ pub(super) async fn run(
     connection: &Connection,
     format: Format,
 ) -> Result<(), Failure> {
-    let mut archive = ArchiveFile::open(&arguments.file).await?;
-    let header = archive.header().clone();
+    let mut origin = Origin::open(&arguments).await?;
+    let (header, lost) = (origin.header().cloned(), origin.lost().to_vec());
     let client = connect(connection).await?;
     let line = ProgressLine::new(Unit::Keys);
     let restore = restore(&arguments)?.on_progress(move |progress| line.show(progress));
-    let summary = plan_summary(restore, &client, &mut archive).await?;
+    let summary = plan_summary(restore, &client, &mut origin).await?;
     match format {
-        Format::Json => Output::Stdout.print(&describe(&arguments.file, &header, &summary), format),
+        Format::Json => {
+            let report = describe(&arguments.file, header.as_ref(), &summary);
+            Output::Stdout.print(&with_lost(report, &arguments, lost), format)
+        }
         Format::Simple => {
-            let text = shown(&arguments, connection, &header, &summary);
+            let text = shown(&arguments, connection, header.as_ref(), &lost, &summary);
             Output::Stdout.write(text.as_bytes()).map(drop)
         }
     }
@@ -40,9 +44,9 @@ pub(super) async fn run(
 async fn plan_summary(
     restore: Restore,
     client: &Client,
-    archive: &mut ArchiveFile,
+    origin: &mut Origin,
 ) -> Result<PlanSummary, Failure> {
-    Ok(restore.plan(client, archive).await?.summary().clone())
+    Ok(origin.plan(&restore, client).await?.summary().clone())
 }
 
 pub(super) fn restore(arguments: &Arguments) -> Result<Restore, Failure> {
@@ -55,20 +59,26 @@ pub(super) fn restore(arguments: &Arguments) -> Result<Restore, Failure> {
 pub(super) fn shown(
     arguments: &Arguments,
     connection: &Connection,
-    header: &Header,
+    header: Option<&Header>,
+    lost: &[LostKeys],
     plan: &PlanSummary,
 ) -> String {
+    let source = header.map_or_else(
+        || "a backup whose cluster and revision are lost".to_owned(),
+        |header| format!("a backup of cluster {} at revision {}", header.cluster_id, header.revision),
+    );
     let mut text = format!(
-        "Restore {} keys of {}, a backup of cluster {} at revision {},\nto cluster {} at {}, revision {}.\n",
+        "Restore {} keys of {}, {source},\nto cluster {} at {}, revision {}.\n",
         human::count(plan.writes()),
         arguments.file.display(),
-        header.cluster_id,
-        header.revision,
         plan.target.cluster_id,
         connection.endpoints.join(", "),
         plan.target.revision,
     );
     text += &numbers(plan);
+    if arguments.salvage {
+        text += &Report::default().with("lost", Value::Lost(lost.to_vec())).to_string();
+    }
     let found = plan.prefixes.iter().map(|(prefix, _)| &prefix[..]);
     for remark in arguments.keys.select.remarks(found) {
         text += &format!("Note: {remark}.\n");
@@ -136,12 +146,15 @@ fn named(tallies: &Tallies) -> [(&'static str, Tally); 6] {
 }
 
 /// The plan for programs.
-fn describe(path: &Path, header: &Header, plan: &PlanSummary) -> Report {
-    let report = Report::default()
-        .text("path", path.display())
-        .text("mode", mode_name(plan.mode))
-        .text("source_cluster_id", header.cluster_id)
-        .with("source_revision", Value::Number(header.revision.0))
+fn describe(path: &Path, header: Option<&Header>, plan: &PlanSummary) -> Report {
+    let report = Report::default().text("path", path.display()).text("mode", mode_name(plan.mode));
+    let report = match header {
+        Some(header) => report
+            .text("source_cluster_id", header.cluster_id)
+            .with("source_revision", Value::Number(header.revision.0)),
+        None => report,
+    };
+    let report = report
         .text("cluster_id", plan.target.cluster_id)
         .with("revision", Value::Number(plan.target.revision.0));
     let prefixes = plan.prefixes.iter().map(|(prefix, tallies)| {
@@ -154,6 +167,11 @@ fn describe(path: &Path, header: &Header, plan: &PlanSummary) -> Report {
         .with("leases", Value::Count(plan.leases))
         .with("requests", Value::Count(plan.requests))
         .with("estimated_seconds", Value::Seconds(plan.estimated))
+}
+
+/// The report, with what a damaged archive has lost.
+pub(super) fn with_lost(report: Report, arguments: &Arguments, lost: Vec<LostKeys>) -> Report {
+    if arguments.salvage { report.with("lost", Value::Lost(lost)) } else { report }
 }
 
 pub(super) fn keys(keys: &[bytes::Bytes]) -> Value {

@@ -2,9 +2,11 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use etcd_ark::ClusterId;
-use etcd_ark::backup::{ArchiveFile, Restore, RestoreMode, RestoreReport};
+use etcd_ark::archive::LostKeys;
+use etcd_ark::backup::{Restore, RestoreMode, RestoreReport};
 
 use super::applying::{self, SoFar};
+use super::origin::Origin;
 use super::plan;
 use crate::args::{Connection, Restore as Arguments};
 use crate::connect::connect;
@@ -23,6 +25,8 @@ struct Done {
     report: RestoreReport,
     /// Where it can be undone from.
     undo: Option<PathBuf>,
+    /// What an archive that was damaged no longer holds.
+    lost: Vec<LostKeys>,
 }
 
 pub(super) async fn run(
@@ -40,8 +44,8 @@ pub(super) async fn run(
 }
 
 async fn restore(arguments: &Arguments, connection: &Connection, so_far: &SoFar) -> Result<Done, Failure> {
-    let mut archive = ArchiveFile::open(&arguments.plan.file).await?;
-    let header = archive.header().clone();
+    let mut origin = Origin::open(&arguments.plan).await?;
+    let (header, lost) = (origin.header().cloned(), origin.lost().to_vec());
     let client = connect(connection).await?;
     let (line, noted, undo) = (ProgressLine::new(Unit::Keys), so_far.clone(), undo_path(arguments));
     let restore = plan::restore(&arguments.plan)?.on_progress(move |progress| {
@@ -51,12 +55,12 @@ async fn restore(arguments: &Arguments, connection: &Connection, so_far: &SoFar)
     let restore = undo.iter().fold(restore, |restore, path| restore.save_undo(path));
     let restore = if arguments.no_check { restore.unchecked() } else { restore };
     let restore = arguments.rate.into_iter().fold(restore, Restore::keys_per_second);
-    let planned = restore.plan(&client, &mut archive).await?;
+    let planned = origin.plan(&restore, &client).await?;
     let undo = undo.filter(|_| !planned.summary().is_nothing());
     let cluster_id = planned.summary().target.cluster_id;
-    let shown = plan::shown(&arguments.plan, connection, &header, planned.summary());
+    let shown = plan::shown(&arguments.plan, connection, header.as_ref(), &lost, planned.summary());
     let report = applying::confirm_and_apply(planned, &shown, arguments.consent, so_far).await?;
-    Ok(Done { cluster_id, report, undo })
+    Ok(Done { cluster_id, report, undo, lost })
 }
 
 /// Where to save what can be undone: as told, or beside nothing of the same name if the mode destroys something.
@@ -81,6 +85,7 @@ fn describe(arguments: &Arguments, done: &Done) -> Report {
         .text("path", arguments.plan.file.display())
         .text("cluster_id", done.cluster_id)
         .and(applying::describe(&done.report));
+    let report = plan::with_lost(report, &arguments.plan, done.lost.clone());
     match &done.undo {
         Some(path) => report.text("undo", path.display()),
         None => report,

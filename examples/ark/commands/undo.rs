@@ -1,7 +1,7 @@
-use etcd_ark::backup::{ArchiveFile, RestoreReport, Undo};
+use etcd_ark::backup::{RestoreReport, Undo};
 
 use super::applying::{self, SoFar};
-use super::plan;
+use super::{plan, unlock};
 use crate::args::{Connection, Undo as Arguments};
 use crate::connect::connect;
 use crate::failure::Failure;
@@ -32,8 +32,8 @@ async fn undo(
     connection: &Connection,
     so_far: &SoFar,
 ) -> Result<RestoreReport, Failure> {
-    let mut saved = ArchiveFile::open(&arguments.undo).await?;
-    let mut restored = ArchiveFile::open(&arguments.restored).await?;
+    let mut saved = unlock::open(&arguments.undo, &arguments.unlock).await?;
+    let mut restored = unlock::open(&arguments.restored, &arguments.unlock).await?;
     let client = connect(connection).await?;
     let (line, noted) = (ProgressLine::new(Unit::Keys), so_far.clone());
     let undo = Undo::new().select(arguments.keys.selection()?).on_progress(move |progress| {

@@ -1,8 +1,8 @@
 use std::collections::VecDeque;
 
 use super::run::{Run, knows_last_key};
-use crate::archive::{BlockEntry, LeafEntry};
-use crate::backup::open::ArchiveFile;
+use crate::archive::BlockEntry;
+use crate::backup::records::{Entries, Records};
 use crate::backup::selection::Segment;
 use crate::error::Result;
 use crate::types::{KeyRange, KeyValue};
@@ -10,20 +10,16 @@ use crate::types::{KeyRange, KeyValue};
 /// The selected records of an archive, under the names that they have in the target.
 #[derive(Debug)]
 pub(in crate::backup) struct Archived<'a> {
-    archive: &'a mut ArchiveFile,
+    records: &'a Records,
     segments: VecDeque<Segment>,
     /// Whether any record may have a lease.
     leased: bool,
-    leaves: VecDeque<LeafEntry>,
-    blocks: VecDeque<BlockEntry>,
-    current: Option<Segment>,
+    current: Option<(Segment, Entries<'a>)>,
 }
 
 impl<'a> Archived<'a> {
-    pub(in crate::backup) fn new(archive: &'a mut ArchiveFile, segments: &[Segment], leased: bool) -> Self {
-        let segments = segments.iter().cloned().collect();
-        let (leaves, blocks) = (VecDeque::new(), VecDeque::new());
-        Self { archive, segments, leased, leaves, blocks, current: None }
+    pub(in crate::backup) fn new(records: &'a Records, segments: &[Segment], leased: bool) -> Self {
+        Self { records, segments: segments.iter().cloned().collect(), leased, current: None }
     }
 
     /// The next records, read only if that is needed to know which are selected.
@@ -50,32 +46,20 @@ impl<'a> Archived<'a> {
     }
 
     async fn read(&mut self, entry: &BlockEntry) -> Result<Vec<KeyValue>> {
-        Ok(self.archive.read_block(entry).await?.records().collect())
+        self.records.restorable(entry).await
     }
 
     async fn next_entry(&mut self) -> Result<Option<(Segment, BlockEntry)>> {
         loop {
-            if let (Some(segment), Some(entry)) = (&self.current, self.blocks.pop_front()) {
+            if let Some((segment, entries)) = &mut self.current
+                && let Some(entry) = entries.next().await?
+            {
                 return Ok(Some((segment.clone(), entry)));
             }
-            if !self.read_leaf().await? && !self.next_segment() {
-                return Ok(None);
-            }
+            let Some(segment) = self.segments.pop_front() else { return Ok(None) };
+            let entries = self.records.entries(segment.source.clone());
+            self.current = Some((segment, entries));
         }
-    }
-
-    async fn read_leaf(&mut self) -> Result<bool> {
-        let (Some(segment), Some(leaf)) = (&self.current, self.leaves.pop_front()) else { return Ok(false) };
-        let leaf = self.archive.read_leaf(&leaf).await?;
-        self.blocks.extend(leaf.blocks_for(&segment.source).cloned());
-        Ok(true)
-    }
-
-    fn next_segment(&mut self) -> bool {
-        self.current = self.segments.pop_front();
-        let Some(segment) = &self.current else { return false };
-        self.leaves = self.archive.index().leaves_for(&segment.source).cloned().collect();
-        true
     }
 }
 

@@ -16,8 +16,8 @@ use super::summary::PlanSummary;
 use super::write::{BatchWriter, Written};
 use crate::archive::Lease;
 use crate::backup::compare::Archived;
-use crate::backup::open::ArchiveFile;
 use crate::backup::progress::{Observer, Phase, Tracker};
+use crate::backup::records::Records;
 use crate::backup::selection::Segment;
 use crate::client::Client;
 use crate::error::{Error, Result};
@@ -28,7 +28,7 @@ use crate::types::Revision;
 #[derive(Debug)]
 pub struct RestorePlan<'a> {
     pub(super) client: Client,
-    pub(super) archive: &'a mut ArchiveFile,
+    pub(super) records: &'a Records,
     pub(super) segments: Vec<Segment>,
     pub(super) leases: Vec<Lease>,
     pub(super) planned: Planned,
@@ -115,7 +115,7 @@ impl RestorePlan<'_> {
 
     async fn check(&mut self) -> Result<RestoreCheck> {
         let mut progress = self.observer.begin(Phase::Comparing, None);
-        check(&self.client, self.archive, &self.segments, &mut progress).await
+        check(&self.client, self.records, &self.segments, &mut progress).await
     }
 
     async fn write(&mut self) -> Result<(Written, u64)> {
@@ -127,7 +127,7 @@ impl RestorePlan<'_> {
         let mut run =
             Run { writer: &writer, pace, progress, written: Written::default(), total, ambiguous: false };
         for pass in self.passes() {
-            let source = Archived::new(self.archive, &self.segments, true);
+            let source = Archived::new(self.records, &self.segments, true);
             let feed = Feed::new(&mut self.planned.script, source, self.planned.summary.mode, pass)?;
             run.write(feed).await?;
         }

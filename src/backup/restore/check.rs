@@ -1,8 +1,9 @@
 use crate::archive::{Compression, Header, Root};
 use crate::backup::compare::{Archived, Compared, Comparison, Live};
 use crate::backup::create::Pipeline;
-use crate::backup::open::ArchiveFile;
+use crate::backup::output::Output;
 use crate::backup::progress::Tracker;
+use crate::backup::records::Records;
 use crate::backup::selection::Segment;
 use crate::client::{Client, malformed};
 use crate::error::Result;
@@ -29,16 +30,17 @@ pub struct RestoreCheck {
 /// Compares once more.
 pub(super) async fn check(
     client: &Client,
-    archive: &mut ArchiveFile,
+    records: &Records,
     segments: &[Segment],
     progress: &mut Tracker,
 ) -> Result<RestoreCheck> {
     let target = Live::open(client, segments, None).await?;
     let pinned = target.pinned().ok_or_else(|| malformed("a scan ended without a page"))?;
-    let source = Archived::new(archive, segments, true);
+    let source = Archived::new(records, segments, true);
     let mut comparison = Comparison::new(source, target, true);
     let mut nowhere = tokio::io::sink();
-    let mut rooter = Pipeline::begin(&Header::default(), Compression::None, &mut nowhere).await?;
+    let mut rooter =
+        Pipeline::begin(&Header::default(), Compression::None, Output::new(&mut nowhere)).await?;
     let mut found = Found { pinned, same: 0, different: 0, missing: 0, gathered: Vec::new() };
     while let Some(compared) = comparison.next().await? {
         progress.add(compared.keys(), compared.bytes());
@@ -50,7 +52,8 @@ pub(super) async fn check(
     if let Some(page) = found.page(1) {
         rooter.take(page).await?;
     }
-    let (summary, _) = rooter.finish(client).await?;
+    rooter.leases(client).await?;
+    let summary = rooter.finish().await?;
     let Found { same, different, missing, .. } = found;
     Ok(RestoreCheck {
         revision: pinned.revision,

@@ -29,12 +29,14 @@ use self::undo::{UndoWriter, begin_file, is_undo};
 use super::compare::{Archived, Comparison, Live};
 use super::open::ArchiveFile;
 use super::progress::{Observer, Phase, Progress};
+use super::records::Records;
+use super::salvage::SalvagedFile;
 use super::selection::{Segment, Selection};
-use crate::archive::Header;
+use crate::archive::{Header, Lease};
 use crate::client::{Client, Get, malformed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::PendingFile;
-use crate::types::{self, KeyValue, Revision};
+use crate::types::{self, KeyRange, KeyValue, Revision};
 use crate::util::Escaped;
 
 /// A restore to be made: the keys of an archive, or some of them, into a live cluster.
@@ -151,20 +153,63 @@ impl Restore {
         let began = Instant::now();
         let verified = archive.verify_observed(&self.observer).await?;
         verified.check()?;
-        let segments = self.segments(archive).await?;
+        refuse_undo(archive.header())?;
+        let segments = self.segments(archive.all_records(), &archive.header().range).await?;
+        let planning = Planning { archive: archive.all_records(), segments, leases: verified.leases, began };
+        self.plan_of(client, Some(archive.header()), planning).await
+    }
+
+    /// As [`Restore::plan`], of what is left of a damaged archive. What is missing, [`SalvagedFile::report`] tells. Keys
+    /// whose leases are lost get none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Restore::plan`], but for damage; [`ErrorKind::Config`] also in modes that delete, since they would delete
+    /// what the archive has lost, and for an archive that has lost its header unless [`Restore::any_cluster`] is given.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Restore::plan`].
+    pub async fn plan_salvaged<'a>(
+        &self,
+        client: &Client,
+        archive: &'a SalvagedFile,
+    ) -> Result<RestorePlan<'a>> {
+        let began = Instant::now();
+        if self.mode.deletes() {
+            let what =
+                "this mode would delete the keys that the damaged archive has lost; choose another mode";
+            return Err(Error::new(ErrorKind::Config, what));
+        }
+        let report = archive.report();
+        report.header.as_ref().map_or(Ok(()), refuse_undo)?;
+        let range = report.header.as_ref().map_or_else(KeyRange::all, |header| header.range.clone());
+        let segments = self.segments(archive.all_records(), &range).await?;
+        let leases = report.leases.clone();
+        let planning = Planning { archive: archive.all_records(), segments, leases, began };
+        self.plan_of(client, report.header.as_ref(), planning).await
+    }
+
+    async fn plan_of<'a>(
+        &self,
+        client: &Client,
+        header: Option<&Header>,
+        planning: Planning<'a>,
+    ) -> Result<RestorePlan<'a>> {
+        let Planning { archive, segments, leases, began } = planning;
         let mut undo = begin_file(self.undo.as_ref()).await?;
         let target = Live::open(client, &segments, None).await?;
         let pinned = target.pinned().ok_or_else(|| malformed("a scan ended without a page"))?;
-        self.check_cluster(archive.header(), pinned)?;
-        let source = Archived::new(archive, &segments, !verified.leases.is_empty());
+        self.check_cluster(header, pinned)?;
+        let source = Archived::new(archive, &segments, !leases.is_empty());
         let comparison = Comparison::new(source, target, true);
         let planner = self.compare(client, comparison, pinned, undo.as_mut()).await?;
         let planned = planner.finish(pinned, round_trip(client, &segments).await?, IN_FLIGHT)?;
         Ok(RestorePlan {
             client: client.clone(),
-            archive,
+            records: archive,
             segments,
-            leases: verified.leases,
+            leases,
             planned,
             undo,
             checked: self.checked,
@@ -201,37 +246,50 @@ impl Restore {
     }
 
     /// What is to be restored, and where to; never beyond what was saved: other keys are none of the archive's business.
-    async fn segments(&self, archive: &mut ArchiveFile) -> Result<Vec<Segment>> {
-        let range = [archive.header().range.clone()];
-        if is_undo(archive.header()) {
-            let what =
-                "this archive holds what a restore has changed, and is no backup; undo the restore with it";
-            return Err(Error::new(ErrorKind::Config, what));
-        }
-        for way in self.selection.in_the_way(&range) {
-            if let Some(kvs) = archive.records(way).next_block().await? {
+    async fn segments(&self, archive: &Records, saved: &KeyRange) -> Result<Vec<Segment>> {
+        let range = std::slice::from_ref(saved);
+        for way in self.selection.in_the_way(range) {
+            if let Some(kvs) = archive.of(way).next_block().await? {
                 return Err(in_the_way(&kvs));
             }
         }
-        let segments = self.selection.segments(&range)?;
+        let segments = self.selection.segments(range)?;
         if segments.is_empty() {
-            let what = format!("none of the selected keys can be in the archive, which holds {}", range[0]);
+            let what = format!("none of the selected keys can be in the archive, which holds {saved}");
             return Err(Error::new(ErrorKind::Config, what));
         }
         Ok(segments)
     }
 
-    fn check_cluster(&self, archive: &Header, target: types::Header) -> Result<()> {
-        let (source, target) = (archive.cluster_id, target.cluster_id);
-        if source == target || self.any_cluster {
+    fn check_cluster(&self, archive: Option<&Header>, target: types::Header) -> Result<()> {
+        let (source, target) = (archive.map(|header| header.cluster_id), target.cluster_id);
+        if source == Some(target) || self.any_cluster {
             return Ok(());
         }
+        let source = source.map_or_else(|| "a cluster that is lost".to_owned(), |id| format!("cluster {id}"));
         let what = format!(
-            "the archive is of cluster {source}, but the endpoints are of cluster {target}; nothing was written; \
+            "the archive is of {source}, but the endpoints are of cluster {target}; nothing was written; \
              allow another cluster if that is meant (ark: --any-cluster)"
         );
         Err(Error::new(ErrorKind::Config, what))
     }
+}
+
+/// What a plan is made of.
+struct Planning<'a> {
+    archive: &'a Records,
+    segments: Vec<Segment>,
+    leases: Vec<Lease>,
+    began: Instant,
+}
+
+fn refuse_undo(header: &Header) -> Result<()> {
+    if is_undo(header) {
+        let what =
+            "this archive holds what a restore has changed, and is no backup; undo the restore with it";
+        return Err(Error::new(ErrorKind::Config, what));
+    }
+    Ok(())
 }
 
 /// How long a read of one key takes.

@@ -88,15 +88,15 @@ impl Undo {
         let mut planning = Planning {
             client,
             planner: Planner::new(RestoreMode::Unchanged, None),
-            restored: Lookup::new(Archived::new(restored, &restored_segments, true)),
+            restored: Lookup::new(Archived::new(restored.all_records(), &restored_segments, true)),
             progress: self.observer.begin(Phase::Comparing, Some(undo.summary().records)),
             target,
         };
-        planning.read(Archived::new(undo, &segments, true)).await?;
+        planning.read(Archived::new(undo.all_records(), &segments, true)).await?;
         let planned = planning.planner.finish(planning.target, began.elapsed(), IN_FLIGHT)?;
         Ok(RestorePlan {
             client: client.clone(),
-            archive: undo,
+            records: undo.all_records(),
             segments,
             leases,
             planned,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::plan::Decided;
 use crate::archive::{Compression, Header};
 use crate::backup::create::{Backup, Pipeline};
+use crate::backup::output::Output;
 use crate::client::Client;
 use crate::error::Result;
 use crate::store::PendingFile;
@@ -43,7 +44,7 @@ impl<'w> UndoWriter<'w> {
         file: &'w mut PendingFile,
     ) -> Result<Self> {
         let header = Backup::new().range(no_range()).header(client, pinned).await;
-        let pipeline = Pipeline::begin(&header, Compression::default(), file).await?;
+        let pipeline = Pipeline::begin(&header, Compression::default(), Output::new(file)).await?;
         Ok(Self { pipeline, pinned, gathered: Vec::new() })
     }
 
@@ -60,7 +61,8 @@ impl<'w> UndoWriter<'w> {
 
     pub(super) async fn finish(mut self, client: &Client) -> Result<()> {
         self.flush().await?;
-        self.pipeline.finish(client).await.map(drop)
+        self.pipeline.leases(client).await?;
+        self.pipeline.finish().await.map(drop)
     }
 }
 

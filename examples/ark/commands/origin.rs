@@ -1,0 +1,58 @@
+//! What a restore reads: a whole archive, or what is left of one.
+
+use etcd_ark::Client;
+use etcd_ark::archive::{Header, LostKeys};
+use etcd_ark::backup::{ArchiveFile, Restore, RestorePlan, SalvagedFile};
+
+use super::unlock;
+use crate::args::Plan as Arguments;
+use crate::failure::Failure;
+use crate::progress::{ProgressLine, Unit};
+
+#[derive(Debug)]
+pub(super) enum Origin {
+    Whole(Box<ArchiveFile>),
+    Salvaged(SalvagedFile),
+}
+
+impl Origin {
+    pub(super) async fn open(arguments: &Arguments) -> Result<Self, Failure> {
+        if !arguments.salvage {
+            let archive = unlock::open(&arguments.file, &arguments.unlock).await?;
+            return Ok(Self::Whole(Box::new(archive)));
+        }
+        if arguments.unlock.is_given() {
+            return Err(Failure::usage(
+                "an encrypted archive can't be salvaged; decrypt what is left of it first",
+            ));
+        }
+        let line = ProgressLine::new(Unit::Keys);
+        let opening = SalvagedFile::open_observed(&arguments.file, move |progress| line.show(progress));
+        Ok(Self::Salvaged(opening.await?))
+    }
+
+    pub(super) fn header(&self) -> Option<&Header> {
+        match self {
+            Self::Whole(archive) => Some(archive.header()),
+            Self::Salvaged(archive) => archive.report().header.as_ref(),
+        }
+    }
+
+    pub(super) fn lost(&self) -> &[LostKeys] {
+        match self {
+            Self::Whole(_) => &[],
+            Self::Salvaged(archive) => &archive.report().lost,
+        }
+    }
+
+    pub(super) async fn plan(
+        &mut self,
+        restore: &Restore,
+        client: &Client,
+    ) -> etcd_ark::Result<RestorePlan<'_>> {
+        match self {
+            Self::Whole(archive) => restore.plan(client, archive).await,
+            Self::Salvaged(archive) => restore.plan_salvaged(client, archive).await,
+        }
+    }
+}

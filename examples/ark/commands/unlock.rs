@@ -1,0 +1,62 @@
+//! Opening archives that may be encrypted, and encrypting them. Secrets come from files, never from arguments.
+
+use std::path::Path;
+
+use etcd_ark::backup::{ArchiveFile, Backup};
+
+use crate::args::{Encrypt, Unlock};
+use crate::failure::Failure;
+
+#[cfg(not(feature = "encrypt"))]
+pub(super) async fn open(path: &Path, _: &Unlock) -> Result<ArchiveFile, Failure> {
+    Ok(ArchiveFile::open(path).await?)
+}
+
+#[cfg(feature = "encrypt")]
+pub(super) async fn open(path: &Path, unlock: &Unlock) -> Result<ArchiveFile, Failure> {
+    let mut identities = etcd_ark::backup::Identities::new();
+    for file in &unlock.identities {
+        let content = secret::read(file)?;
+        identities = identities.file(&content).map_err(|error| secret::about(file, &error))?;
+    }
+    if let Some(file) = &unlock.passphrase_file {
+        identities = identities.passphrase(secret::first_line(file)?);
+    }
+    Ok(ArchiveFile::open_with(path, &identities).await?)
+}
+
+#[cfg(not(feature = "encrypt"))]
+pub(super) fn encrypted(backup: Backup, _: &Encrypt) -> Result<Backup, Failure> {
+    Ok(backup)
+}
+
+#[cfg(feature = "encrypt")]
+pub(super) fn encrypted(backup: Backup, encrypt: &Encrypt) -> Result<Backup, Failure> {
+    use etcd_ark::backup::Encryption;
+    match &encrypt.passphrase_file {
+        Some(file) => Ok(backup.encrypt(Encryption::with_passphrase(secret::first_line(file)?))),
+        None if encrypt.recipients.is_empty() => Ok(backup),
+        None => Ok(backup.encrypt(Encryption::to_recipients(&encrypt.recipients)?)),
+    }
+}
+
+#[cfg(feature = "encrypt")]
+mod secret {
+    use super::{Failure, Path};
+
+    pub(super) fn read(file: &Path) -> Result<String, Failure> {
+        std::fs::read_to_string(file).map_err(|error| about(file, &error))
+    }
+
+    pub(super) fn first_line(file: &Path) -> Result<String, Failure> {
+        let content = read(file)?;
+        match content.lines().next() {
+            Some(line) if !line.is_empty() => Ok(line.to_owned()),
+            _ => Err(Failure::usage(format!("{}: the first line is empty", file.display()))),
+        }
+    }
+
+    pub(super) fn about(file: &Path, error: &dyn std::error::Error) -> Failure {
+        Failure::usage(format!("{}: {error}", file.display()))
+    }
+}

@@ -1,0 +1,36 @@
+//! What an archive holds beside keys and leases: users and roles, members and alarms, the options of the
+//! backup. A reader that does not know these frames may skip them.
+
+mod auth;
+mod list;
+mod members;
+mod options;
+
+use bytes::Bytes;
+
+use super::error::{Fault, FormatError};
+use super::index::{FrameEntry, IndexRoot};
+use super::layout::FrameType;
+use super::wire::Malformed;
+
+pub use auth::{Auth, AuthState, Role, RolePermission, User};
+pub use members::{Members, RaisedAlarm, SavedMember};
+pub use options::{BackupOption, Options};
+
+/// One kind of facts, which has a frame of its own.
+pub(crate) trait Facts: Sized {
+    const FRAME: FrameType;
+
+    fn decode(payload: &Bytes) -> Result<Self, Malformed>;
+
+    /// Where the archive has its frame, if it has one.
+    fn entry(root: &IndexRoot) -> Option<&FrameEntry> {
+        root.frames().iter().find(|entry| entry.frame == Self::FRAME.byte())
+    }
+
+    /// Reads the frame from the bytes that its entry names.
+    fn parse(bytes: Bytes, entry: &FrameEntry) -> Result<Self, FormatError> {
+        let malformed = |Malformed| Fault::Malformed { what: Self::FRAME.name() }.at(entry.offset);
+        Self::decode(&entry.payload(bytes)?).map_err(malformed)
+    }
+}

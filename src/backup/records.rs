@@ -1,0 +1,146 @@
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
+
+use super::source::Source;
+use crate::archive::{Block, BlockEntry, Facts, FormatError, IndexLeaf, IndexRoot, LeafEntry};
+use crate::error::{Error, Result};
+use crate::types::{KeyRange, KeyValue, LeaseId};
+
+/// An archive's records, found by an index.
+pub(super) struct Records {
+    source: Source,
+    index: Index,
+}
+
+/// Where the blocks are.
+pub(super) enum Index {
+    /// As the archive says.
+    Whole(IndexRoot),
+    /// As reading a damaged archive has shown; with the leases that are left.
+    Salvaged(Vec<BlockEntry>, BTreeSet<LeaseId>),
+}
+
+impl Records {
+    pub(super) fn new(source: Source, index: Index) -> Self {
+        Self { source, index }
+    }
+
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    pub(super) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    pub(super) fn of(&self, range: KeyRange) -> RecordReader<'_> {
+        RecordReader { entries: self.entries(range) }
+    }
+
+    /// The blocks that may hold keys of a range.
+    pub(super) fn entries(&self, range: KeyRange) -> Entries<'_> {
+        let (leaves, blocks) = match &self.index {
+            Index::Whole(root) => (root.leaves_for(&range).cloned().collect(), VecDeque::new()),
+            Index::Salvaged(blocks, _) => {
+                let wanted = blocks.iter().filter(|block| block.may_hold(&range));
+                (VecDeque::new(), wanted.cloned().collect())
+            }
+        };
+        Entries { records: self, range, leaves, blocks }
+    }
+
+    pub(super) async fn read_leaf(&self, entry: &LeafEntry) -> Result<IndexLeaf> {
+        let bytes = self.source.read(entry.span()).await?;
+        self.parsed(IndexLeaf::parse(bytes, entry))
+    }
+
+    /// Facts of one kind, if the index has them.
+    pub(super) async fn facts<T: Facts>(&self) -> Result<Option<T>> {
+        let Index::Whole(root) = &self.index else { return Ok(None) };
+        let Some(entry) = T::entry(root) else { return Ok(None) };
+        let bytes = self.source.read(entry.span()).await?;
+        self.parsed(T::parse(bytes, entry)).map(Some)
+    }
+
+    async fn read_block(&self, entry: &BlockEntry) -> Result<Block> {
+        let bytes = self.source.read(entry.span()).await?;
+        self.parsed(Block::parse(bytes, entry))
+    }
+
+    /// The records of a block as they can be restored: without leases that are lost. A lease of unknown length
+    /// would take its keys away again.
+    pub(super) async fn restorable(&self, entry: &BlockEntry) -> Result<Vec<KeyValue>> {
+        let records = self.read_block(entry).await?.records();
+        Ok(match &self.index {
+            Index::Whole(_) => records.collect(),
+            Index::Salvaged(_, leases) => {
+                let left = |lease: &LeaseId| leases.contains(lease);
+                records.map(|kv| KeyValue { lease: kv.lease.filter(left), ..kv }).collect()
+            }
+        })
+    }
+
+    fn parsed<T>(&self, outcome: Result<T, FormatError>) -> Result<T> {
+        outcome.map_err(|error| self.named(error))
+    }
+
+    /// The error, told with the archive's name.
+    pub(super) fn named(&self, error: FormatError) -> Error {
+        Error::from(error).context(self.source.name())
+    }
+}
+
+impl fmt::Debug for Records {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.source.name())
+    }
+}
+
+/// The blocks that may hold keys of a range, one after the other.
+#[derive(Debug)]
+pub(super) struct Entries<'a> {
+    records: &'a Records,
+    range: KeyRange,
+    leaves: VecDeque<LeafEntry>,
+    blocks: VecDeque<BlockEntry>,
+}
+
+impl Entries<'_> {
+    pub(super) async fn next(&mut self) -> Result<Option<BlockEntry>> {
+        while self.blocks.is_empty() {
+            let Some(leaf) = self.leaves.pop_front() else { return Ok(None) };
+            let leaf = self.records.read_leaf(&leaf).await?;
+            self.blocks.extend(leaf.blocks_for(&self.range).cloned());
+        }
+        Ok(self.blocks.pop_front())
+    }
+}
+
+/// Reads the records of a range. Made by [`ArchiveFile::records`](super::ArchiveFile::records) and
+/// [`SalvagedFile::records`](super::SalvagedFile::records).
+#[derive(Debug)]
+pub struct RecordReader<'a> {
+    entries: Entries<'a>,
+}
+
+impl RecordReader<'_> {
+    /// The range's records in the next block that holds any; `None` after the last.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) or [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt).
+    ///
+    /// # Cancel safety
+    ///
+    /// Changes nothing, but must not be called again if dropped: a block may be lost.
+    pub async fn next_block(&mut self) -> Result<Option<Vec<KeyValue>>> {
+        while let Some(entry) = self.entries.next().await? {
+            let records = self.entries.records.read_block(&entry).await?.records();
+            let wanted: Vec<_> = records.filter(|kv| self.entries.range.contains(&kv.key)).collect();
+            if !wanted.is_empty() {
+                return Ok(Some(wanted));
+            }
+        }
+        Ok(None)
+    }
+}

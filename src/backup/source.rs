@@ -1,0 +1,92 @@
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use tokio::task::spawn_blocking;
+
+use super::verify::cannot_read;
+use crate::error::{Error, ErrorKind, Result};
+use crate::util::lock;
+
+/// What an archive can be read from in any order.
+pub(super) trait ReadSeek: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> ReadSeek for T {}
+
+/// The bytes of an archive, read in any order, on threads that may wait for a disk.
+#[derive(Clone)]
+pub(super) struct Source {
+    name: String,
+    reader: Arc<Mutex<Box<dyn ReadSeek>>>,
+}
+
+impl Source {
+    pub(super) async fn open(path: PathBuf) -> Result<Self> {
+        let name = path.display().to_string();
+        let opened = blocking(move || File::open(path)).await;
+        let file = opened
+            .map_err(|error| Error::new(ErrorKind::Io, format!("cannot open {name}")).with_source(error))?;
+        Ok(Self::new(name, file))
+    }
+
+    /// Opens a file that may be encrypted. Trying a passphrase takes a second of work, by design.
+    #[cfg(feature = "encrypt")]
+    pub(super) async fn open_with(path: PathBuf, identities: super::crypt::Identities) -> Result<Self> {
+        let plain = Self::open(path).await?;
+        let (name, reader) = (plain.name.clone(), plain.reader);
+        let opened = spawn_blocking(move || {
+            let reader = Arc::into_inner(reader).and_then(|reader| reader.into_inner().ok());
+            identities.open(reader.ok_or_else(|| Error::new(ErrorKind::Io, "the file is in use"))?)
+        });
+        let opened = opened.await.map_err(|panic| cannot_read(io::Error::other(panic)))?;
+        let reader = opened.map_err(|error| error.context(&name))?;
+        Ok(Self { name, reader: Arc::new(Mutex::new(reader)) })
+    }
+
+    pub(super) fn new(name: impl Into<String>, reader: impl ReadSeek + 'static) -> Self {
+        Self { name: name.into(), reader: Arc::new(Mutex::new(Box::new(reader))) }
+    }
+
+    /// What to call it in messages.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) async fn len(&self) -> Result<u64> {
+        self.with(|reader| reader.seek(SeekFrom::End(0))).await
+    }
+
+    /// The bytes of a span; fewer if the source ends before, which parsing tells.
+    ///
+    /// Memory grows with what is read, not with what a damaged index claims.
+    pub(super) async fn read(&self, span: Range<u64>) -> Result<Bytes> {
+        let read = move |reader: &mut dyn ReadSeek| {
+            let len = span.end.saturating_sub(span.start);
+            let mut bytes = Vec::new();
+            match reader.seek(SeekFrom::Start(span.start)) {
+                // A decrypted source can't seek beyond its end, as a file can.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Bytes::new()),
+                sought => sought?,
+            };
+            reader.take(len).read_to_end(&mut bytes)?;
+            Ok(bytes.into())
+        };
+        self.with(read).await
+    }
+
+    async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn ReadSeek) -> io::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let reader = Arc::clone(&self.reader);
+        let outcome = blocking(move || work(&mut **lock(&reader))).await;
+        outcome.map_err(|error| cannot_read(error).context(&self.name))
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    spawn_blocking(work).await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
+}
