@@ -40,7 +40,7 @@ async fn a_lease_lives_while_it_is_kept_and_no_longer() {
         assert!(client.get("k").await.unwrap().is_some());
         let lost = lease.lost();
         drop(lease);
-        assert!(matches!(lost.await, LeaseLost::Expired { .. }));
+        assert!(matches!(timeout(SOON, lost).await.unwrap(), LeaseLost::Expired { .. }));
         sleep(5 * SECOND).await;
         assert!(client.get("k").await.unwrap().is_none() && !exists(&client, id).await);
     }
