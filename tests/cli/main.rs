@@ -10,9 +10,9 @@ mod ark;
 mod auth;
 mod connect;
 mod damage;
-mod examples;
 #[cfg(feature = "encrypt")]
 mod encrypt;
+mod examples;
 mod files;
 mod interrupt;
 mod keys;
