@@ -44,6 +44,7 @@
 //! - `tls` (default): `https` endpoints, by rustls with ring.
 //! - `discovery`: endpoints from DNS SRV records, [`Discovery`].
 //! - `backup` (default): archives. Without it the client needs no compression or hashing crates.
+//! - `encrypt`: archives in the age format, to recipients or a passphrase.
 
 #[cfg(feature = "backup")]
 pub mod archive;

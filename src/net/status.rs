@@ -104,6 +104,9 @@ const TEXTS: &[(&str, ErrorKind, Remedy)] = &[
     ("too many requests", Throttled, BackOff),
     ("raft proposal dropped", Throttled, BackOff),
     ("request timed out", Unavailable, Ambiguous),
+    // A handler's own context, which some come back with as `Unknown`.
+    ("context deadline exceeded", Deadline, Ambiguous),
+    ("context canceled", Deadline, Ambiguous),
     ("request cancel", Unavailable, Ambiguous),
     ("server stopped", Unavailable, Ambiguous),
     ("corrupt cluster", Corrupt, Final),
@@ -155,6 +158,13 @@ mod tests {
     }
 
     #[test]
+    fn a_handlers_own_deadline_is_one_whatever_its_code() {
+        for code in [Code::DeadlineExceeded, Code::Unknown] {
+            assert_eq!(classify(code, "context deadline exceeded"), (Deadline, Ambiguous));
+        }
+    }
+
+    #[test]
     fn compaction_and_future_revisions_share_a_code_but_not_a_kind() {
         let compacted = "etcdserver: mvcc: required revision has been compacted";
         let future = "etcdserver: mvcc: required revision is a future revision";
@@ -191,6 +201,6 @@ mod tests {
     fn unknown_texts_fall_back_to_their_code() {
         assert_eq!(classify(Code::Unimplemented, "unknown method").0, Unsupported);
         assert_eq!(classify(Code::FailedPrecondition, "something new"), (Rejected, Final));
-        assert_eq!(classify(Code::DeadlineExceeded, "context deadline exceeded").1, Ambiguous);
+        assert_eq!(classify(Code::DeadlineExceeded, "out of time").1, Ambiguous);
     }
 }

@@ -64,6 +64,10 @@ def state(value):
     return value
 
 
+def flag(value):
+    return int(uint32(value) != 0)
+
+
 def frame_type(value):
     need(value <= 255, f"no frame has type {value}")
     return value
@@ -102,7 +106,7 @@ def hash32(value):
 # Messages: name and type of each field, by number from 1 on. A list is a repeated message, or a repeated field of the
 # one type in it. A type is a function that takes what is there and refuses what is not valid, each time that the field
 # occurs.
-NUMBERS = uint64, uint32, int64, lease_id, ttl, block_len, leaf_len, access, state, frame_type
+NUMBERS = uint64, uint32, int64, lease_id, ttl, block_len, leaf_len, access, state, flag, frame_type
 HEADER_FIELDS = [
     ("cluster_id", uint64), ("member_id", uint64), ("revision", int64), ("created_unix_ms", int64),
     ("server_version", string), ("writer", string), ("range_start", bytes), ("range_end", bytes),
@@ -125,7 +129,7 @@ AUTH_FIELDS = [
 ]
 MEMBERS_FIELDS = [
     ("members", [
-        ("id", uint64), ("name", string), ("peer_urls", [string]), ("client_urls", [string]), ("learner", uint32),
+        ("id", uint64), ("name", string), ("peer_urls", [string]), ("client_urls", [string]), ("learner", flag),
         ("server_version", string),
     ]),
     ("alarms", [("member_id", uint64), ("kind", uint32)]), ("missing", string),

@@ -2,9 +2,13 @@
 
 use std::path::Path;
 
+#[cfg(feature = "encrypt")]
+use etcd_ark::ErrorKind;
 use etcd_ark::backup::{ArchiveFile, Backup};
 
 use crate::args::{Encrypt, Unlock};
+#[cfg(feature = "encrypt")]
+use crate::failure::Exit;
 use crate::failure::Failure;
 
 #[cfg(not(feature = "encrypt"))]
@@ -22,7 +26,12 @@ pub(super) async fn open(path: &Path, unlock: &Unlock) -> Result<ArchiveFile, Fa
     if let Some(file) = &unlock.passphrase_file {
         identities = identities.passphrase(secret::first_line(file)?);
     }
-    Ok(ArchiveFile::open_with(path, &identities).await?)
+    ArchiveFile::open_with(path, &identities).await.map_err(|error| match error.kind() {
+        // Not about users of etcd, which the usual help is for.
+        ErrorKind::Auth => Failure::new(Exit::Auth, error.to_string())
+            .help("name the right files with --identity or --passphrase-file"),
+        _ => error.into(),
+    })
 }
 
 #[cfg(not(feature = "encrypt"))]
