@@ -12,7 +12,7 @@ use crate::progress::{ProgressLine, Unit};
 #[derive(Debug)]
 pub(super) enum Origin {
     Whole(Box<ArchiveFile>),
-    Salvaged(SalvagedFile),
+    Salvaged(Box<SalvagedFile>),
 }
 
 impl Origin {
@@ -28,7 +28,7 @@ impl Origin {
         }
         let line = ProgressLine::new(Unit::Keys);
         let opening = SalvagedFile::open_observed(&arguments.file, move |progress| line.show(progress));
-        Ok(Self::Salvaged(opening.await?))
+        Ok(Self::Salvaged(Box::new(opening.await?)))
     }
 
     pub(super) fn header(&self) -> Option<&Header> {
