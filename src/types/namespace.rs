@@ -125,6 +125,12 @@ mod tests {
         }
     }
 
+    /// Once found by the properties above.
+    #[test]
+    fn everything_ends_with_the_namespace() {
+        assert!(!of(b"\0").range(&KeyRange::all()).contains(b"\x01"));
+    }
+
     #[test]
     fn keys_from_outside_are_an_error() {
         for foreign in ["b/k", "a", "a/"] {
