@@ -104,7 +104,9 @@ async fn what_is_left_is_restored_if_told_so_and_what_is_missing_is_told() {
     assert!(half["lost"][0]["range"].as_str().unwrap().ends_with(" on"), "{half}");
     assert_eq!(place.count().await, half["written"].as_u64().unwrap());
     place.write("none", "no archive at all");
-    assert_eq!(place.json("restore none --yes --salvage --mode missing").await["written"], 0);
+    place.run("restore none --yes --salvage").await.failed(2, "of a cluster that is lost");
+    assert_eq!(place.json("restore none --yes --salvage --any-cluster").await["written"], 0);
+    place.run("restore bad --yes --salvage --mode mirror").await.failed(2, "would delete the keys that");
 }
 
 #[tokio::test]
