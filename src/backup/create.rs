@@ -149,7 +149,7 @@ impl Backup {
         let pinned = first.as_ref().map(|page| page.header).ok_or_else(no_answer)?;
         progress.expect(scan.total());
 
-        let header = self.header(client, pinned).await;
+        let header = Box::pin(self.header(client, pinned)).await;
         let mut pipeline = Pipeline::begin(&header, self.compression, self.output(writer)?).await?;
         let mut page = first;
         while let Some(read) = page {
@@ -157,8 +157,8 @@ impl Backup {
             page = scan.next_page().await?;
         }
         let options = self.options();
-        let leases = pipeline.leases(client).await?;
-        let (auth, members) = pipeline.facts(client, &options).await?;
+        let leases = Box::pin(pipeline.leases(client)).await?;
+        let (auth, members) = Box::pin(pipeline.facts(client, &options)).await?;
         let summary = pipeline.finish().await?;
         Ok(BackupReport { header, summary, leases, auth, members, options, elapsed: began.elapsed() })
     }

@@ -95,8 +95,8 @@ impl RestorePlan<'_> {
         if let Some(undo) = self.undo.take().filter(|_| !self.summary().is_nothing()) {
             undo.commit().await?;
         }
-        let (written, leases) = self.write().await?;
-        let check = if self.checked { Some(self.check().await?) } else { None };
+        let (written, leases) = Box::pin(self.write()).await?;
+        let check = if self.checked { Some(Box::pin(self.check()).await?) } else { None };
         let summary = self.summary();
         Ok(RestoreReport {
             written: written.puts,

@@ -156,7 +156,8 @@ impl Restore {
         refuse_undo(archive.header())?;
         let segments = self.segments(archive.all_records(), &archive.header().range).await?;
         let planning = Planning { archive: archive.all_records(), segments, leases: verified.leases, began };
-        self.plan_of(client, Some(archive.header()), planning).await
+        // Boxed, here and further down: futures that hold all that lies below them outgrow a thread's stack.
+        Box::pin(self.plan_of(client, Some(archive.header()), planning)).await
     }
 
     /// As [`Restore::plan`], of what is left of a damaged archive. What is missing, [`SalvagedFile::report`] tells. Keys
@@ -187,7 +188,7 @@ impl Restore {
         let segments = self.segments(archive.all_records(), &range).await?;
         let leases = report.leases.clone();
         let planning = Planning { archive: archive.all_records(), segments, leases, began };
-        self.plan_of(client, report.header.as_ref(), planning).await
+        Box::pin(self.plan_of(client, report.header.as_ref(), planning)).await
     }
 
     async fn plan_of<'a>(
@@ -203,7 +204,7 @@ impl Restore {
         self.check_cluster(header, pinned)?;
         let source = Archived::new(archive, &segments, !leases.is_empty());
         let comparison = Comparison::new(source, target, true);
-        let planner = self.compare(client, comparison, pinned, undo.as_mut()).await?;
+        let planner = Box::pin(self.compare(client, comparison, pinned, undo.as_mut())).await?;
         let planned = planner.finish(pinned, round_trip(client, &segments).await?, IN_FLIGHT)?;
         Ok(RestorePlan {
             client: client.clone(),

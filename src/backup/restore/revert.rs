@@ -92,7 +92,7 @@ impl Undo {
             progress: self.observer.begin(Phase::Comparing, Some(undo.summary().records)),
             target,
         };
-        planning.read(Archived::new(undo.all_records(), &segments, true)).await?;
+        Box::pin(planning.read(Archived::new(undo.all_records(), &segments, true))).await?;
         let planned = planning.planner.finish(planning.target, began.elapsed(), IN_FLIGHT)?;
         Ok(RestorePlan {
             client: client.clone(),
@@ -110,7 +110,7 @@ impl Undo {
     }
 
     async fn verified(&self, archive: &mut ArchiveFile) -> Result<Vec<crate::archive::Lease>> {
-        let verified = archive.verify_observed(&self.observer).await?;
+        let verified = Box::pin(archive.verify_observed(&self.observer)).await?;
         verified.check().map(|()| verified.leases)
     }
 }

@@ -43,7 +43,8 @@ impl<'w> UndoWriter<'w> {
         pinned: types::Header,
         file: &'w mut PendingFile,
     ) -> Result<Self> {
-        let header = Backup::new().range(no_range()).header(client, pinned).await;
+        let backup = Backup::new().range(no_range());
+        let header = Box::pin(backup.header(client, pinned)).await;
         let pipeline = Pipeline::begin(&header, Compression::default(), Output::new(file)).await?;
         Ok(Self { pipeline, pinned, gathered: Vec::new() })
     }
@@ -61,7 +62,7 @@ impl<'w> UndoWriter<'w> {
 
     pub(super) async fn finish(mut self, client: &Client) -> Result<()> {
         self.flush().await?;
-        self.pipeline.leases(client).await?;
+        Box::pin(self.pipeline.leases(client)).await?;
         self.pipeline.finish().await.map(drop)
     }
 }
