@@ -110,7 +110,8 @@ pub struct Decoder {
     /// An event behind the fault that was given last.
     held: Option<Event>,
     fatal: Option<FormatError>,
-    checker: Checker,
+    /// On the heap: its hashers are large, and decoders live in futures.
+    checker: Box<Checker>,
 }
 
 impl Default for Decoder {
@@ -135,7 +136,7 @@ impl Decoder {
             searched: 0,
             held: None,
             fatal: None,
-            checker: Checker::new(&[]),
+            checker: Box::new(Checker::new(&[])),
         }
     }
 
@@ -218,7 +219,7 @@ impl Decoder {
             Err(error) => return Err(error),
         };
         self.minor = Some(minor);
-        self.checker = Checker::new(self.buffer.get(..PREAMBLE_LEN).unwrap_or_default());
+        *self.checker = Checker::new(self.buffer.get(..PREAMBLE_LEN).unwrap_or_default());
         self.skip(PREAMBLE_LEN);
         if damaged {
             Ok(Some(Frame::damaged(Fault::PreambleDamaged, 0, Place::Following)))

@@ -109,7 +109,7 @@ impl Restore {
     }
 
     /// Before anything is written, saves what the cluster holds of the keys that are going to be changed to this
-    /// file, for [`Undo`](super::Undo). Default: nothing is saved.
+    /// file, for [`Undo`]. Default: nothing is saved.
     #[must_use]
     pub fn save_undo(self, path: impl Into<PathBuf>) -> Self {
         Self { undo: Some(path.into()), ..self }
