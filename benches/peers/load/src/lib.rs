@@ -132,7 +132,7 @@ async fn measure<P: Peer>(peer: P, job: &Job) -> Result<String, String> {
             Err(_) => total.failed("a call never ended".into()),
         }
     }
-    Ok(total.to_json(job.measured))
+    Ok(total.into_json(job.measured))
 }
 
 /// One call after the other until the end.
@@ -222,7 +222,7 @@ impl Record {
         self.first_error = self.first_error.take().or(other.first_error);
     }
 
-    fn to_json(mut self, measured: Duration) -> String {
+    fn into_json(mut self, measured: Duration) -> String {
         self.latencies.sort_unstable();
         let at = |share: f64| {
             let last = self.latencies.len().saturating_sub(1);
