@@ -1,4 +1,5 @@
 use std::fmt;
+use std::mem;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use tokio::sync::{self, OnceCell};
 use super::dialer::Dialer;
 use super::endpoint::Endpoint;
 use super::failure::Failure;
-use super::link::{Link, Windows};
+use super::link::{Link, WeakLink, Windows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::util::lock;
 
@@ -21,6 +22,8 @@ pub(crate) struct Connection {
     max_response_bytes: usize,
     /// The current attempt to be connected: callers share one dial and its outcome.
     link: Mutex<Attempt>,
+    /// Links that were replaced since the member was silent. Some calls may still wait for it there.
+    doubtful: Mutex<Vec<WeakLink>>,
     pulse: sync::Mutex<Pulse>,
 }
 
@@ -38,8 +41,18 @@ impl Connection {
             Error::new(ErrorKind::Config, format!("endpoint {endpoint} can't be used")).with_source(error)
         })?;
         let dialer = Arc::clone(dialer);
-        let (link, pulse) = (Mutex::default(), sync::Mutex::default());
-        Ok(Self { endpoint, origin, dialer, windows: Windows::SHARED, max_response_bytes, link, pulse })
+        Ok(Self::unconnected(endpoint, origin, dialer, Windows::SHARED, max_response_bytes))
+    }
+
+    fn unconnected(
+        endpoint: Endpoint,
+        origin: Uri,
+        dialer: Arc<Dialer>,
+        windows: Windows,
+        max_response_bytes: usize,
+    ) -> Self {
+        let (link, doubtful, pulse) = (Mutex::default(), Mutex::default(), sync::Mutex::default());
+        Self { endpoint, origin, dialer, windows, max_response_bytes, link, doubtful, pulse }
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {
@@ -62,15 +75,9 @@ impl Connection {
 
     /// Another, independent connection to the same member.
     pub(crate) fn sibling(&self, windows: Windows) -> Self {
-        Self {
-            endpoint: self.endpoint.clone(),
-            origin: self.origin.clone(),
-            dialer: Arc::clone(&self.dialer),
-            windows,
-            max_response_bytes: self.max_response_bytes,
-            link: Mutex::default(),
-            pulse: sync::Mutex::default(),
-        }
+        let (endpoint, origin, dialer) =
+            (self.endpoint.clone(), self.origin.clone(), Arc::clone(&self.dialer));
+        Self::unconnected(endpoint, origin, dialer, windows, self.max_response_bytes)
     }
 
     /// An open link to the member, dialling it if there is none.
@@ -107,7 +114,17 @@ impl Connection {
 
     /// Lets the next caller dial anew; who uses the open link keeps it.
     pub(super) fn replace_link(&self) {
-        *lock(&self.link) = Arc::default();
+        let replaced = mem::take(&mut *lock(&self.link));
+        if let Some(Ok(open)) = replaced.get() {
+            let mut doubtful = lock(&self.doubtful);
+            doubtful.retain(WeakLink::is_used);
+            doubtful.push(open.downgrade());
+        }
+    }
+
+    /// The member has answered: a replaced link over which it does not is dead, and whoever waits there is told.
+    pub(super) fn doubt_replaced_links(&self) {
+        mem::take(&mut *lock(&self.doubtful)).iter().for_each(WeakLink::doubt);
     }
 
     async fn dial(&self) -> Result<Link, Failure> {

@@ -92,6 +92,9 @@ impl Connection {
             self.replace_link();
         }
         let well = shows_health(&outcome);
+        if well {
+            self.doubt_replaced_links();
+        }
         *pulse = Some((Instant::now(), well));
         well
     }

@@ -1,6 +1,6 @@
 use std::fmt;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 use h2::{Ping, PingPong, Reason, SendStream};
 use http::Request;
 use http::uri::{Scheme, Uri};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
 use super::activity::Activity;
@@ -22,6 +22,8 @@ use super::socket::Socket;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a ping may stay unanswered before the connection counts as lost.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same for a connection that is doubted: its peer has just answered over another one.
+const DOUBT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a closed connection may take to tell why.
 const END_TIMEOUT: Duration = Duration::from_millis(100);
 /// More than etcd's longest answer has in its head and trailers: an error's text.
@@ -56,7 +58,12 @@ struct Line {
     /// Why the connection ended, once it has.
     end: watch::Receiver<Option<String>>,
     activity: Arc<Activity>,
+    doubted: Arc<Notify>,
 }
+
+/// A link that does not keep its connection open.
+#[derive(Debug)]
+pub(super) struct WeakLink(Weak<Line>);
 
 /// A request whose head was sent: where its messages go, and where the answer comes from.
 pub(super) struct Started {
@@ -76,15 +83,19 @@ impl Link {
             .await
             .map_err(|error| Failure::Dial(chain(&error)))?;
         let (tell, end) = watch::channel(None);
-        let activity = Arc::<Activity>::default();
+        let (activity, doubted) = (Arc::<Activity>::default(), Arc::<Notify>::default());
         let pings = connection.ping_pong();
-        let life = live(connection, pings, Arc::clone(&activity));
+        let life = live(connection, pings, Arc::clone(&activity), Arc::clone(&doubted));
         tokio::spawn(async move {
             // Nobody may be left who wants to know.
             let _ = tell.send(Some(life.await));
         });
         let (answered, closing) = (AtomicBool::new(false), AtomicBool::new(false));
-        Ok(Self(Arc::new(Line { sender, origin, answered, closing, end, activity })))
+        Ok(Self(Arc::new(Line { sender, origin, answered, closing, end, activity, doubted })))
+    }
+
+    pub(super) fn downgrade(&self) -> WeakLink {
+        WeakLink(Arc::downgrade(&self.0))
     }
 
     pub(super) fn origin(&self) -> &Uri {
@@ -135,6 +146,20 @@ impl Link {
     }
 }
 
+impl WeakLink {
+    /// Whether anybody still uses the connection.
+    pub(super) fn is_used(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
+    /// Has the peer answer a ping soon if anybody waits for it, or the connection counts as lost.
+    pub(super) fn doubt(&self) {
+        if let Some(line) = self.0.upgrade() {
+            line.doubted.notify_one();
+        }
+    }
+}
+
 impl Line {
     fn has_ended(&self) -> bool {
         self.end.borrow().is_some()
@@ -173,32 +198,36 @@ async fn live(
     connection: Connection<Socket, Framed>,
     pings: Option<PingPong>,
     activity: Arc<Activity>,
+    doubted: Arc<Notify>,
 ) -> String {
     tokio::select! {
         biased;
         outcome = connection => {
             outcome.err().map_or_else(|| "closed by the peer".to_owned(), |error| chain(&error))
         }
-        () = until_deaf(pings, &activity) => format!("no answer to a ping within {KEEPALIVE_TIMEOUT:?}"),
+        patience = until_deaf(pings, &activity, &doubted) => format!("no answer to a ping within {patience:?}"),
     }
 }
 
-/// Ends when the peer no longer answers pings nor anything else: behind much data, an answer to a ping is
-/// late on a slow path. A peer that nobody waits for is not asked.
-async fn until_deaf(pings: Option<PingPong>, activity: &Activity) {
+/// Ends when the peer no longer answers pings nor anything else, and tells how long it had: behind much data,
+/// an answer to a ping is late on a slow path. A peer that nobody waits for is not asked.
+async fn until_deaf(pings: Option<PingPong>, activity: &Activity, doubted: &Notify) -> Duration {
     // There is always one: nobody has taken it.
     let Some(mut pings) = pings else { return std::future::pending().await };
     loop {
-        sleep(KEEPALIVE_INTERVAL).await;
+        let patience = tokio::select! {
+            () = sleep(KEEPALIVE_INTERVAL) => KEEPALIVE_TIMEOUT,
+            () = doubted.notified() => DOUBT_TIMEOUT,
+        };
         if activity.is_idle() {
             continue;
         }
         activity.was_heard();
         let mut pong = pin!(pings.ping(Ping::opaque()));
         // An error ends the connection itself, too.
-        while timeout(KEEPALIVE_TIMEOUT, &mut pong).await.is_err() {
+        while timeout(patience, &mut pong).await.is_err() {
             if !activity.was_heard() {
-                return;
+                return patience;
             }
         }
     }
@@ -302,6 +331,23 @@ mod tests {
         assert!(!link.is_closed());
         peer.pong(ping).await;
         assert!(peer.ping().await.is_some(), "the next ping");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_doubted_connection_is_lost_soon_unless_its_peer_answers() {
+        let (link, mut peer) = Peer::connected().await;
+        tokio::spawn(wait_for_ever(link.clone()));
+        sleep(Duration::from_millis(1)).await;
+        link.downgrade().doubt();
+        let ping = timeout(DOUBT_TIMEOUT, peer.ping()).await.unwrap().unwrap();
+        peer.pong(ping).await;
+        sleep(DOUBT_TIMEOUT * 2).await;
+        assert!(!link.is_closed(), "it has answered");
+
+        let began = Instant::now();
+        link.downgrade().doubt();
+        while peer.ping().await.is_some() {}
+        assert!(link.is_closed() && began.elapsed() <= DOUBT_TIMEOUT * 2, "{:?}", began.elapsed());
     }
 
     #[tokio::test]

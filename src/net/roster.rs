@@ -171,15 +171,16 @@ impl<'a> Seat<'a> {
     }
 
     /// Ends when the member, silent for a while, can't say that it is well; never for a call that is for
-    /// this member alone.
+    /// this member alone. Asking has a connection found dead that others can replace.
     pub(super) async fn until_unwell(&self) {
-        if self.roster.is_none() {
-            return std::future::pending().await;
-        }
+        let mut pause = PATIENCE;
         loop {
-            sleep(PATIENCE).await;
-            if !self.connection.is_well().await {
-                return;
+            sleep(pause).await;
+            let well = self.connection.is_well().await;
+            match self.roster {
+                Some(_) if !well => return,
+                Some(_) => {}
+                None => pause = (pause * 2).min(LONGEST_PROBE_PAUSE),
             }
         }
     }

@@ -4,6 +4,7 @@ use std::io::{Write, stderr};
 use std::time::{Duration, Instant};
 
 use etcd_ark::Client;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::load::{Load, Outcome};
@@ -212,6 +213,38 @@ async fn a_sole_member_whose_connection_is_dead_is_dialled_anew() {
         assert_eq!(read.await.unwrap().unwrap().unwrap().value, "value", "{dead:?}");
         assert!(proxy.connections() > before, "{dead:?}: no new connection");
     }
+}
+
+/// Also those that are sent there when the first have just been given up, and those that can't go elsewhere.
+#[tokio::test]
+async fn whoever_waits_at_a_dead_connection_is_told_once_the_member_answers_over_another() {
+    let server = Server::start().await;
+    let proxy = Proxy::to(server.port()).await;
+    let builder = Client::builder([proxy.endpoint()]).unwrap();
+    let client = builder.request_timeout(Duration::from_secs(20)).connect().await.unwrap();
+    client.put("key", "value").await.unwrap();
+    proxy.forget();
+    let began = Instant::now();
+    let member = client.members().remove(0);
+    let status = tokio::spawn(async move { member.status().await.map(drop) });
+    let put = tokio::spawn({
+        let client = client.clone();
+        async move { client.put("key", "value").await }
+    });
+    let mut reads = JoinSet::new();
+    for _ in 0..30 {
+        let client = client.clone();
+        reads.spawn(async move { client.get("key").await.map(drop) });
+        sleep(Duration::from_millis(50)).await;
+    }
+    for outcome in reads.join_all().await.into_iter().chain([status.await.unwrap()]) {
+        outcome.unwrap();
+    }
+    let error = put.await.unwrap().unwrap_err();
+    assert!(error.may_have_applied(), "{error}");
+    assert!(error.to_string().contains("no answer to a ping"), "{error}");
+    // Else they would have waited for their deadlines, or for the next ping and its answer.
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
 }
 
 /// Near members serve, and a far one when they are busy; it is not written off.

@@ -92,6 +92,10 @@ async fn a_watch_leaves_members_without_their_peers_and_connections_that_say_not
             proxy.set(Fault::None);
         }
     }
+    for (proxy, first) in proxies.iter().zip([300, 320, 340]) {
+        proxy.forget();
+        brings(&mut watch, &writer, first..first + 5).await;
+    }
 }
 
 #[tokio::test]
@@ -145,6 +149,7 @@ async fn a_revision_in_fragments_arrives_whole() {
         // An answer in one piece would be refused.
         let builder = Client::builder([server.endpoint()]).unwrap().max_response_bytes(3 << 20);
         let client = builder.connect().await.unwrap();
+        let unlimited = client_of(&server).await;
         let mut newest = client.put("before", "v").await.unwrap().header.revision;
         for number in 0..5 {
             newest =
@@ -152,9 +157,11 @@ async fn a_revision_in_fragments_arrives_whole() {
         }
         let watch = || Watch::new(KeyRange::all()).from(newest.next()).previous_values();
         let mut live = client.watch(watch());
+        live.started().await.unwrap();
         client.delete(KeyRange::prefix("big/")).await.unwrap();
         client.put("after", "v").await.unwrap();
-        let mut late = client.watch(watch());
+        // What a server reads of its history before it has told that the watch is there comes in one piece.
+        let mut late = unlimited.watch(watch());
         for watch in [&mut live, &mut late] {
             let deleted = changes(watch).await;
             assert_eq!((deleted.revision, deleted.events.len()), (newest.next(), 5), "{version}");
