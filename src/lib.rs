@@ -70,9 +70,9 @@ pub use client::{
     GrantLease, GrantLeaseResult, GrantPermission, GrantRole, HashKvResult, HashResult, LeaseTimeToLive,
     LeaseTimeToLiveResult, LeaseTimes, ListAlarms, ListAlarmsResult, ListLeases, ListLeasesResult,
     ListMembers, ListMembersResult, ListRoles, ListRolesResult, ListUsers, ListUsersResult, Member,
-    MemberInfo, Operation, OperationResult, Permission, PromoteMember, Put, PutResult, Relation,
-    RemoveMember, Request, RevokeLease, RevokeLeaseResult, RevokePermission, RevokeRole, SortOrder,
-    SortTarget, Status, StatusDowngrade, Txn, TxnResult, UpdateMember,
+    MemberInfo, Operation, OperationResult, Permission, PromoteMember, Put, PutResult, RaiseAlarm,
+    RaiseAlarmResult, Relation, RemoveMember, Request, RevokeLease, RevokeLeaseResult, RevokePermission,
+    RevokeRole, SortOrder, SortTarget, Status, StatusDowngrade, Txn, TxnResult, UpdateMember,
 };
 pub use concurrency::{Election, LeaderStream, Leadership, LockGuard, Loss};
 pub use error::{Error, ErrorKind, Result};

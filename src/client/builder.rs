@@ -1,8 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Client;
 use super::endpoints::sync_for_ever;
+use super::{Client, LONGEST_TIMEOUT};
 use crate::error::Result;
 #[cfg(feature = "tls")]
 use crate::net::TlsConfig;
@@ -105,8 +105,10 @@ impl ClientBuilder {
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if something given can't work.
     pub fn connect_lazy(self) -> Result<Client> {
         let dialer = self.dialer();
-        let limits =
-            Limits { request_timeout: self.request_timeout, max_response_bytes: self.max_response_bytes };
+        let limits = Limits {
+            request_timeout: self.request_timeout.min(LONGEST_TIMEOUT),
+            max_response_bytes: self.max_response_bytes,
+        };
         let transport = Arc::new(Transport::new(self.endpoints, dialer, self.credentials, limits)?);
         if let Some(interval) = self.sync_interval {
             tokio::spawn(sync_for_ever(Arc::downgrade(&transport), interval));

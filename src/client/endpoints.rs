@@ -23,7 +23,7 @@ impl Client {
     }
 
     /// Spreads requests over these members from now on. Connections to those that stay are kept; calls
-    /// under way end as they began. All clones of the client follow.
+    /// under way end as they began, watches and renewals of leases move. All clones of the client follow.
     ///
     /// # Errors
     ///

@@ -195,17 +195,35 @@ impl Client {
     ///
     /// As [`Client::send`].
     pub async fn send_within<R: Request>(&self, request: R, timeout: Duration) -> Result<R::Response> {
+        self.send_to(Target::Any, request, timeout).await
+    }
+
+    async fn send_to<R: Request>(
+        &self,
+        target: Target,
+        request: R,
+        timeout: Duration,
+    ) -> Result<R::Response> {
         let deadline = deadline_in(timeout);
-        match self.send_until(&request, deadline).await {
+        match self.attempt(target, &request, deadline).await {
             Err(error) if error.may_have_applied() => request.settle(error, self, deadline).await,
             outcome => outcome,
         }
     }
 
-    /// All attempts at a request; whether one of unknown outcome was carried out is left open.
     async fn send_until<R: Request>(&self, request: &R, deadline: Instant) -> Result<R::Response> {
+        self.attempt(Target::Any, request, deadline).await
+    }
+
+    /// All attempts at a request; whether one of unknown outcome was carried out is left open.
+    async fn attempt<R: Request>(
+        &self,
+        target: Target,
+        request: &R,
+        deadline: Instant,
+    ) -> Result<R::Response> {
         let wire = request.call(&self.namespace)?;
-        let call = Call { rpc: wire.rpc, class: wire.class, target: Target::Any, deadline };
+        let call = Call { rpc: wire.rpc, class: wire.class, target, deadline };
         let outcome = self.transport.unary(&call, wire.message.clone()).await;
         request.decode(outcome.map_err(|error| wire.explain(error))?, &self.namespace)
     }
@@ -215,9 +233,7 @@ impl Client {
     pub fn members(&self) -> Vec<Member> {
         let roster = self.transport.roster();
         let connections = roster.connections().iter();
-        connections
-            .map(|connection| Member::new(Arc::clone(&self.transport), Arc::clone(connection)))
-            .collect()
+        connections.map(|connection| Member::new(self.clone(), Arc::clone(connection))).collect()
     }
 
     /// The member at an endpoint that the client was given.
@@ -256,7 +272,8 @@ impl Client {
 }
 
 /// An `Instant` can't hold what any `Duration` would make of it.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(1 << 30);
+
 fn deadline_in(timeout: Duration) -> Instant {
-    const LONGEST: Duration = Duration::from_secs(1 << 30);
-    Instant::now() + timeout.min(LONGEST)
+    Instant::now() + timeout.min(LONGEST_TIMEOUT)
 }

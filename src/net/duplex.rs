@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, select};
 use tokio::time::sleep_until;
 
+use super::connection::Connection;
 use super::failure::Failure;
 use super::gave_up::GaveUp;
 use super::messages::{Messages, Requests};
@@ -18,8 +19,10 @@ use crate::error::Result;
 use crate::util::lock;
 
 /// How long a member may be silent on a stream before it is asked whether it is well. Longer than for
-/// a request: nobody is owed an answer.
+/// a request: nobody is owed an answer. Doubled each time that it is: many clients wait at a cluster in which
+/// nothing happens.
 const PATIENCE: Duration = Duration::from_secs(2);
+const LONGEST_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A stream both ways with one member: encoded requests to it, encoded answers from it.
 pub(crate) struct Duplex {
@@ -64,6 +67,11 @@ impl Duplex {
         self.token.as_ref()
     }
 
+    /// Who serves the stream.
+    pub(crate) fn member(&self) -> &Arc<Connection> {
+        &self.roster.connections()[self.member]
+    }
+
     /// Queues a request. On a stream that has ended it goes nowhere: [`Duplex::next`] tells of the end.
     pub(crate) fn send(&self, message: Bytes) {
         let _ = self.ends.requests.send(message);
@@ -85,7 +93,7 @@ impl Duplex {
             self.roster.eject(self.member);
         }
         outcome.map_err(|failure| {
-            let endpoint = self.roster.connections()[self.member].endpoint().to_string();
+            let endpoint = self.member().endpoint().to_string();
             GaveUp::at(endpoint, failure).into_error(self.rpc, self.opened)
         })
     }
@@ -102,20 +110,22 @@ impl Duplex {
 
 impl fmt::Debug for Duplex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Duplex({} at {:?})", self.rpc.name(), self.roster.connections()[self.member])
+        write!(f, "Duplex({} at {:?})", self.rpc.name(), self.member())
     }
 }
 
 /// Ends when the member is not well, by this stream's silence or by what others found, and a member can
 /// take over.
 async fn until_left(roster: Arc<Roster>, member: usize, heard: Heard) {
+    let mut patience = PATIENCE;
     loop {
-        let silent = sleep_until((*lock(&heard) + PATIENCE).into());
+        let silent = sleep_until((*lock(&heard) + patience).into());
         match select(pin!(roster.until_ejected(member)), pin!(silent)).await {
             Either::Left(_) => return roster.until_any_serves().await,
-            Either::Right(_) if lock(&heard).elapsed() < PATIENCE => {}
+            Either::Right(_) if lock(&heard).elapsed() < patience => patience = PATIENCE,
             Either::Right(_) if roster.connections()[member].is_well().await => {
-                *lock(&heard) = Instant::now()
+                *lock(&heard) = Instant::now();
+                patience = (patience * 2).min(LONGEST_PATIENCE);
             }
             Either::Right(_) => roster.eject(member),
         }

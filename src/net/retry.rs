@@ -52,7 +52,13 @@ impl Trial {
         Self { class, deadline, members, tried: Vec::new(), attempts: 0, rounds: 0, ambiguous: false }
     }
 
-    /// The members that were tried in this round.
+    /// Leaves this member out of the first round.
+    pub(crate) fn avoiding(mut self, member: Option<usize>) -> Self {
+        self.tried.extend(member);
+        self
+    }
+
+    /// The members that are not to be tried in this round.
     pub(crate) fn tried(&self) -> &[usize] {
         &self.tried
     }
@@ -139,6 +145,18 @@ mod tests {
             let (next, trial) = after_one(RetryClass::Idempotent, 3, &failure);
             assert_eq!((next, trial.may_have_applied()), (Next::Elsewhere, true), "{failure}");
         }
+    }
+
+    #[test]
+    fn who_is_avoided_is_left_out_of_the_first_round_only() {
+        let now = Instant::now();
+        let mut trial = Trial::new(RetryClass::Read, 3, now + Duration::from_secs(5)).avoiding(Some(1));
+        assert_eq!((trial.tried(), trial.attempts()), ([1].as_slice(), 0));
+        trial.begin(0);
+        assert_eq!(trial.failed(&Failure::TimedOut, &Budget::full(), now, 1.0), Next::Elsewhere);
+        trial.begin(2);
+        assert_eq!(trial.failed(&Failure::TimedOut, &Budget::full(), now, 1.0), Next::After(FIRST_PAUSE));
+        assert_eq!(trial.tried(), [0; 0]);
     }
 
     #[test]

@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,8 @@ pub(crate) struct Roster {
     readmitted: Notify,
     /// Wakes streams, which may have to leave.
     ejected: Notify,
+    /// Whether there is another roster: whoever looks for a member finds it there.
+    succeeded: AtomicBool,
 }
 
 impl Roster {
@@ -53,7 +56,35 @@ impl Roster {
         let connections: Vec<_> = endpoints.into_iter().map(connection).collect::<Result<_>>()?;
         let first = usize::try_from(random_u64() >> 33).unwrap_or_default();
         let picker = Mutex::new(Picker::new(connections.len(), first));
-        Ok(Arc::new(Self { connections, picker, readmitted: Notify::new(), ejected: Notify::new() }))
+        let (readmitted, ejected, succeeded) = (Notify::new(), Notify::new(), AtomicBool::new(false));
+        Ok(Arc::new(Self { connections, picker, readmitted, ejected, succeeded }))
+    }
+
+    /// Whether the two have the same members, in any order.
+    pub(super) fn has_members_of(&self, other: &Self) -> bool {
+        self.connections.len() == other.connections.len()
+            && self.connections.iter().all(|connection| other.number(connection).is_some())
+    }
+
+    /// The member's number, if it is one.
+    pub(super) fn number(&self, member: &Arc<Connection>) -> Option<usize> {
+        self.connections.iter().position(|connection| Arc::ptr_eq(connection, member))
+    }
+
+    /// Another takes its place. Streams at members that are not in that one have to leave.
+    pub(super) fn succeeded_by(&self, other: &Self) {
+        self.succeeded.store(true, Ordering::Relaxed);
+        for (number, connection) in self.connections.iter().enumerate() {
+            if other.number(connection).is_none() {
+                self.picker().eject(number);
+            }
+        }
+        self.ejected.notify_waiters();
+        self.readmitted.notify_waiters();
+    }
+
+    fn any_serves(&self) -> bool {
+        self.succeeded.load(Ordering::Relaxed) || self.picker().any_serves()
     }
 
     /// Whether any member answers and reaches a majority.
@@ -107,7 +138,7 @@ impl Roster {
     pub(super) async fn until_any_serves(&self) {
         loop {
             let readmitted = self.readmitted.notified();
-            if self.picker().any_serves() {
+            if self.any_serves() {
                 return;
             }
             readmitted.await;

@@ -1,3 +1,4 @@
+use std::mem;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -37,6 +38,8 @@ pub(crate) struct Call {
 pub(crate) enum Target {
     /// Whichever member the picker chooses.
     Any,
+    /// As `Any`, but this one only if no other can.
+    Elsewhere(Arc<Connection>),
     /// This one and no other.
     Exactly(Arc<Connection>),
 }
@@ -74,10 +77,9 @@ impl Transport {
     }
 
     /// Spreads requests over these members from now on. Connections to endpoints that stay are kept;
-    /// calls under way go on over the old ones.
+    /// calls under way go on over the old ones, streams at members that are gone end.
     pub(crate) fn set_endpoints(&self, endpoints: Vec<Endpoint>) -> Result<()> {
-        let roster = self.candidate(endpoints)?;
-        *lock(&self.roster) = roster;
+        self.replace(self.candidate(endpoints)?);
         Ok(())
     }
 
@@ -86,13 +88,21 @@ impl Transport {
         let roster = self.candidate(endpoints)?;
         let well = roster.has_well_member().await;
         if well {
-            *lock(&self.roster) = roster;
+            self.replace(roster);
         }
         Ok(well)
     }
 
     fn candidate(&self, endpoints: Vec<Endpoint>) -> Result<Arc<Roster>> {
         Roster::of(endpoints, self.roster().connections(), &self.dialer, self.limits.max_response_bytes)
+    }
+
+    /// The same members stay as they are: what is known of them is not forgotten.
+    fn replace(&self, candidate: Arc<Roster>) {
+        let mut roster = lock(&self.roster);
+        if !roster.has_members_of(&candidate) {
+            mem::replace(&mut *roster, Arc::clone(&candidate)).succeeded_by(&candidate);
+        }
     }
 
     /// Whether nothing goes over the wire unencrypted.
@@ -213,11 +223,11 @@ impl Transport {
         exchange: &E,
         token: Option<&Token>,
     ) -> Result<(E::Answer, usize), GaveUp> {
-        let mut trial = Trial::new(call.class, candidates(&call.target, roster), call.deadline);
+        let mut trial = trial(call, roster);
         let mut causes = Causes::default();
         loop {
             let mut seat = match &call.target {
-                Target::Any => roster.seat(trial.tried()),
+                Target::Any | Target::Elsewhere(_) => roster.seat(trial.tried()),
                 Target::Exactly(connection) => Seat::reserved(connection),
             };
             trial.begin(seat.number());
@@ -288,10 +298,15 @@ impl Exchange for Opening {
     }
 }
 
-fn candidates(target: &Target, roster: &Roster) -> usize {
-    match target {
-        Target::Any => roster.connections().len(),
+fn trial(call: &Call, roster: &Roster) -> Trial {
+    let members = match call.target {
         Target::Exactly(_) => 1,
+        Target::Any | Target::Elsewhere(_) => roster.connections().len(),
+    };
+    let trial = Trial::new(call.class, members, call.deadline);
+    match &call.target {
+        Target::Elsewhere(avoided) if members > 1 => trial.avoiding(roster.number(avoided)),
+        _ => trial,
     }
 }
 

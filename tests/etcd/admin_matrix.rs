@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use etcd_ark::service::{Campaign, Leader, Lock, Resign, Unlock};
 use etcd_ark::{
-    Access, AddMember, AddRole, AddUser, AuthStatus, ChangePassword, Client, Compact, DeleteRole, DeleteUser,
-    DisableAuth, Downgrade, EnableAuth, Error, ErrorKind, Get, GetRole, GetUser, GrantLease, GrantPermission,
-    GrantRole, KeyRange, LeaseTimeToLive, ListAlarms, ListLeases, ListMembers, ListRoles, ListUsers,
-    Permission, Put, RemoveMember, Request, RevokeLease, RevokePermission, RevokeRole, Txn, UpdateMember,
+    Access, AddMember, AddRole, AddUser, AlarmKind, AuthStatus, ChangePassword, Client, Compact, DeleteRole,
+    DeleteUser, DisableAuth, DisarmAlarm, Downgrade, EnableAuth, Error, ErrorKind, Get, GetRole, GetUser,
+    GrantLease, GrantPermission, GrantRole, KeyRange, LeaseTimeToLive, ListAlarms, ListLeases, ListMembers,
+    ListRoles, ListUsers, Permission, Put, RaiseAlarm, RemoveMember, Request, RevokeLease, RevokePermission,
+    RevokeRole, Txn, UpdateMember,
 };
 
 use crate::client_of;
@@ -102,6 +103,11 @@ async fn members(table: &mut Table<'_>) {
     table.always(UpdateMember::new(added.id, ["http://127.0.0.1:2"])).await;
     table.always(RemoveMember::new(added.id)).await;
     table.always(ListAlarms::new()).await;
+    table.always(RaiseAlarm::new(own.id, AlarmKind::NoSpace)).await;
+    let raised = table.client.send(ListAlarms::new()).await.unwrap().alarms;
+    assert_eq!(raised.iter().map(|alarm| alarm.kind).collect::<Vec<_>>(), [AlarmKind::NoSpace]);
+    assert_eq!(table.client.put("k", "v").await.unwrap_err().kind(), ErrorKind::NoSpace);
+    table.always(DisarmAlarm::new(raised[0])).await;
 
     let member = table.client.members().remove(0);
     let status = member.status().await.unwrap();

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use etcd_ark::{Client, ErrorKind, TlsConfig};
+use etcd_ark::{Client, ErrorKind, Get, TlsConfig};
 use futures_util::TryStreamExt;
 use tokio::time::{sleep, timeout};
 
 use crate::client_of;
 use crate::support::{Cluster, Server, Tls};
+use crate::watch::changes;
 
 fn shown(client: &Client) -> Vec<String> {
     let mut shown: Vec<_> = client.endpoints().iter().map(ToString::to_string).collect();
@@ -46,6 +47,15 @@ async fn a_learner_serves_only_those_who_ask_for_it() {
 
         let learner = client.members().swap_remove(1);
         assert!(learner.status().await.unwrap().is_learner, "etcd {version}");
+        let before = client.get("key").await.unwrap().unwrap();
+        let read = learner.send(Get::new("key").serializable()).await.unwrap();
+        assert_eq!(
+            (read.header.member_id, read.kvs),
+            (learner.status().await.unwrap().header.member_id, vec![before])
+        );
+        let error = learner.send(Get::new("key")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "etcd {version}: {error}");
+
         // Of the versions here, 3.4.23 is older than learners' snapshots.
         if version != "3.4.23" {
             let chunks: Vec<_> = learner.snapshot().await.unwrap().try_collect().await.unwrap();
@@ -115,4 +125,40 @@ async fn http_and_https_are_each_what_they_say() {
     for member in client.members() {
         member.status().await.unwrap();
     }
+}
+
+/// Streams go on at the new endpoints, though the old ones still serve.
+#[tokio::test]
+async fn streams_leave_members_that_are_no_longer_endpoints() {
+    let cluster = Cluster::start(3).await;
+    let proxies = cluster.client_proxies().await;
+    let endpoint = |member: usize| [proxies[member].endpoint()];
+    let client = Client::connect(endpoint(0)).await.unwrap();
+    let mut watch = client.watch("key");
+    watch.started().await.unwrap();
+    let lease = client.grant_lease(Duration::from_secs(6)).await.unwrap();
+    sleep(Duration::from_secs(3)).await;
+    client.set_endpoints(endpoint(1)).unwrap();
+    client.put("key", "value").await.unwrap();
+    timeout(Duration::from_secs(10), changes(&mut watch)).await.unwrap();
+    sleep(Duration::from_secs(3)).await;
+    let before = proxies[0].bytes();
+    client.put("key", "another value").await.unwrap();
+    timeout(Duration::from_secs(10), changes(&mut watch)).await.unwrap();
+    assert_eq!(proxies[0].bytes(), before, "the old one is still used");
+    assert!(lease.is_held());
+}
+
+/// What a client knows of its members outlives a look at the same list.
+#[tokio::test]
+async fn members_that_stay_the_same_are_not_forgotten() {
+    let mut cluster = Cluster::start(3).await;
+    let client = Client::connect(cluster.endpoints()).await.unwrap();
+    cluster.member_mut(0).kill();
+    while client.health()[0].serves {
+        client.get("key").await.unwrap();
+    }
+    let reversed: Vec<_> = cluster.endpoints().into_iter().rev().collect();
+    client.set_endpoints(reversed).unwrap();
+    assert!(!client.health()[0].serves, "{:?}", client.health());
 }

@@ -1,7 +1,6 @@
 //! Leases: kept through whatever leaves a majority, and lost only with a word, in time.
 
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use etcd_ark::{
     Client, Credentials, ErrorKind, Get, KeyRange, LeaseId, LeaseKeeper, LeaseLost, LeaseTimeToLive, Put,
@@ -10,14 +9,13 @@ use etcd_ark::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::client_of;
-use crate::support::{Builder, Cluster, Fault, Permission, Proxy, Server};
+use crate::support::{Builder, Permission, Server};
 use crate::tokens::jwt;
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 /// Far more than anything takes here that is told at once.
 const SOON: Duration = Duration::from_secs(5);
 
@@ -32,15 +30,15 @@ async fn a_lease_lives_while_it_is_kept_and_no_longer() {
         let client = client_of(&server).await;
         // That others are kept changes nothing.
         let _other = client.grant_lease(60 * SECOND).await.unwrap();
-        let lease = client.grant_lease(2 * SECOND).await.unwrap();
+        let lease = client.grant_lease(5 * SECOND).await.unwrap();
         let id = lease.id();
         client.send(Put::new("k", "v").lease(id)).await.unwrap();
-        sleep(7 * SECOND).await;
-        assert!(lease.is_held() && lease.remaining() > Duration::ZERO && lease.ttl() == 2 * SECOND);
+        sleep(12 * SECOND).await;
+        assert!(lease.is_held() && lease.remaining() > Duration::ZERO && lease.ttl() == 5 * SECOND);
         assert!(client.get("k").await.unwrap().is_some());
         let lost = lease.lost();
         drop(lease);
-        assert!(matches!(timeout(SOON, lost).await.unwrap(), LeaseLost::Expired { .. }));
+        assert!(matches!(timeout(2 * SOON, lost).await.unwrap(), LeaseLost::Expired { .. }));
         sleep(5 * SECOND).await;
         assert!(client.get("k").await.unwrap().is_none() && !exists(&client, id).await);
     }
@@ -110,7 +108,7 @@ async fn the_task_and_its_streams_end_with_the_last_keeper() {
 }
 
 /// Leases with a key each, `leases/{number}`.
-async fn grant(client: &Client, count: usize, ttl: Duration) -> Vec<LeaseKeeper> {
+pub(crate) async fn grant(client: &Client, count: usize, ttl: Duration) -> Vec<LeaseKeeper> {
     let grant = |number| async move {
         let lease = client.grant_lease(ttl).await?;
         client.send(Put::new(format!("leases/{number}"), "held").lease(lease.id())).await?;
@@ -119,144 +117,13 @@ async fn grant(client: &Client, count: usize, ttl: Duration) -> Vec<LeaseKeeper>
     stream::iter(0..count).map(grant).buffered(64).try_collect().await.unwrap()
 }
 
-async fn count(client: &Client) -> u64 {
+pub(crate) async fn count(client: &Client) -> u64 {
     client.send(Get::new(KeyRange::prefix("leases/")).count_only()).await.unwrap().count
 }
 
-fn assert_all_held(leases: &[LeaseKeeper], after: &str) {
+pub(crate) fn assert_all_held(leases: &[LeaseKeeper], after: &str) {
     let lost = leases.iter().filter(|lease| !lease.is_held()).count();
     assert_eq!(lost, 0, "so many of {} were lost, after {after}", leases.len());
-}
-
-/// A thousand leases, held through the loss of each kind of member in each way.
-async fn none_is_lost_while_a_majority_lives(version: &str) {
-    let mut cluster = Cluster::builder().version(version).peer_proxies().start_cluster(3).await;
-    let client = Client::connect(cluster.endpoints()).await.unwrap();
-    let leases = grant(&client, 1000, 12 * SECOND).await;
-    for leads in [true, false] {
-        let victim = (cluster.leader().await + usize::from(!leads)) % 3;
-        cluster.member_mut(victim).kill();
-        sleep(8 * SECOND).await;
-        cluster.member_mut(victim).restart().await;
-        assert_all_held(&leases, "a death");
-
-        let victim = (cluster.leader().await + usize::from(!leads)) % 3;
-        cluster.member(victim).pause();
-        sleep(8 * SECOND).await;
-        cluster.member(victim).resume();
-        assert_all_held(&leases, "a pause");
-
-        let victim = (cluster.leader().await + usize::from(!leads)) % 3;
-        cluster.cut_off(victim).await;
-        sleep(8 * SECOND).await;
-        cluster.heal();
-        assert_all_held(&leases, "a parting");
-    }
-    sleep(6 * SECOND).await;
-    assert_all_held(&leases, "it all");
-    assert_eq!(count(&client).await, 1000);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_leases_survive_the_loss_of_any_member_of_3_4() {
-    none_is_lost_while_a_majority_lives("3.4.23").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_leases_survive_the_loss_of_any_member_of_3_5() {
-    none_is_lost_while_a_majority_lives("3.5.1").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_leases_survive_the_loss_of_any_member_of_3_7() {
-    none_is_lost_while_a_majority_lives("3.7.3").await;
-}
-
-/// When each lease's loss was told, by its key.
-async fn told(leases: &[LeaseKeeper]) -> HashMap<String, Instant> {
-    let mut losses = JoinSet::new();
-    for (number, lease) in leases.iter().enumerate() {
-        let lost = lease.lost();
-        losses.spawn(async move {
-            lost.await;
-            (format!("leases/{number}"), Instant::now())
-        });
-    }
-    losses.join_all().await.into_iter().collect()
-}
-
-/// Since when at the earliest each key has been gone, until all are.
-async fn gone(client: &Client) -> HashMap<String, Instant> {
-    let (mut present, mut gone) = (Vec::new(), HashMap::new());
-    let mut looked = Instant::now();
-    loop {
-        let began = Instant::now();
-        let found = client.send(Get::new(KeyRange::prefix("leases/")).keys_only()).await;
-        let Ok(found) = found else { continue };
-        let keys: Vec<_> = found.kvs.iter().map(|kv| String::from_utf8(kv.key.to_vec()).unwrap()).collect();
-        gone.extend(
-            present.iter().filter(|key| !keys.contains(key)).map(|key: &String| (key.clone(), looked)),
-        );
-        if keys.is_empty() {
-            return gone;
-        }
-        (present, looked) = (keys, began);
-        sleep(Duration::from_millis(20)).await;
-    }
-}
-
-fn assert_told_before_gone(told: &HashMap<String, Instant>, gone: &HashMap<String, Instant>) {
-    assert_eq!(told.len(), gone.len());
-    for (key, gone) in gone {
-        assert!(told[key] < *gone, "{key} was gone {:?} before its holder knew", told[key] - *gone);
-    }
-}
-
-/// The holders' side of the network dies, and the cluster gives their keys away.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn holders_who_are_cut_off_hear_of_it_before_their_keys_go() {
-    for version in ["3.4.23", "3.5.1", "3.7.3"] {
-        let cluster = Cluster::builder().version(version).start_cluster(3).await;
-        let proxies = cluster.client_proxies().await;
-        let holder = Client::connect(proxies.iter().map(Proxy::endpoint)).await.unwrap();
-        let observer = Client::connect(cluster.endpoints()).await.unwrap();
-        let leases = grant(&holder, 200, 5 * SECOND).await;
-        sleep(6 * SECOND).await;
-        assert_all_held(&leases, "some time");
-        proxies.iter().for_each(|proxy| proxy.set(Fault::BlackHole));
-        let (told, gone) = tokio::join!(told(&leases), gone(&observer));
-        assert_told_before_gone(&told, &gone);
-    }
-}
-
-/// A leader that has lost its peers goes on to renew for a while, and knows of no other.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn holders_at_a_leader_that_is_cut_off_hear_of_it_before_their_keys_go() {
-    for version in ["3.4.23", "3.5.1", "3.7.3"] {
-        let cluster = Cluster::builder().version(version).peer_proxies().start_cluster(3).await;
-        let leader = cluster.leader().await;
-        let holder = client_of(cluster.member(leader)).await;
-        let observer = Client::connect(cluster.endpoints()).await.unwrap();
-        let leases = grant(&holder, 200, 5 * SECOND).await;
-        cluster.cut_off(leader).await;
-        let (told, gone) = tokio::join!(told(&leases), gone(&observer));
-        assert_told_before_gone(&told, &gone);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_majority_every_loss_is_told() {
-    let mut cluster = Cluster::start(3).await;
-    let client = Client::connect(cluster.endpoints()).await.unwrap();
-    let leases = grant(&client, 100, 5 * SECOND).await;
-    (0..2).for_each(|member| cluster.member_mut(member).kill());
-    // A leader that has lost the others renews until it notices that.
-    let told = timeout(10 * SECOND, told(&leases)).await.expect("by our own clock");
-    assert_eq!(told.len(), 100);
-    assert!(leases.iter().all(|lease| !lease.is_held()));
-    (0..2).for_each(|member| cluster.member_mut(member).launch());
-    sleep(2 * SECOND).await;
-    assert!(leases.iter().all(|lease| !lease.is_held()), "what was lost stays lost");
 }
 
 async fn user(server: &Server, name: &str) -> Client {
@@ -276,10 +143,10 @@ async fn tokens_that_run_out_and_users_that_change_cost_no_lease() {
         server.enable_auth("secret").await;
         server.add_user("app", "pass", &[(Permission::ReadWrite, "leases/")]).await;
         let client = user(&server, "app").await;
-        let leases = grant(&client, 50, 5 * SECOND).await;
-        sleep(6 * SECOND).await;
+        let leases = grant(&client, 50, 10 * SECOND).await;
+        sleep(8 * SECOND).await;
         server.add_user("another", "pass", &[]).await;
-        sleep(6 * SECOND).await;
+        sleep(8 * SECOND).await;
         assert_all_held(&leases, "several tokens");
         assert_eq!(count(&client).await, 50);
     }

@@ -25,6 +25,7 @@ mod follow;
 mod keepalive;
 mod kv;
 mod lease;
+mod lease_faults;
 mod leases;
 mod linearizable;
 mod load;

@@ -26,7 +26,7 @@ impl Member {
     /// Changes nothing; may be dropped at any time.
     pub async fn hash_kv(&self, revision: impl Into<Option<Revision>>) -> Result<HashKvResult> {
         let message = HashKvRequest { revision: revision.into().unwrap_or_default().0 };
-        let timeout = self.transport.request_timeout();
+        let timeout = self.transport().request_timeout();
         HashKvResult::from_wire(self.ask(HASH_KV, RetryClass::Read, &message, timeout).await?)
     }
 
@@ -42,7 +42,7 @@ impl Member {
     ///
     /// Changes nothing; may be dropped at any time.
     pub async fn hash(&self) -> Result<HashResult> {
-        let timeout = self.transport.request_timeout();
+        let timeout = self.transport().request_timeout();
         let wire: HashResponse = self.ask(HASH, RetryClass::Read, &HashRequest {}, timeout).await?;
         Ok(HashResult { header: header(wire.header)?, hash: wire.hash })
     }

@@ -10,8 +10,8 @@ pub use hash::{HashKvResult, HashResult};
 pub(super) use status::STATUS;
 pub use status::{Status, StatusDowngrade};
 
-use super::deadline_in;
-use super::request::decode;
+use super::request::{Request, decode};
+use super::{Client, deadline_in};
 use crate::error::Result;
 use crate::net::{Call, Connection, Endpoint, RetryClass, Rpc, Target, Transport};
 use crate::pb::etcdserverpb::{DefragmentRequest, DefragmentResponse, MoveLeaderRequest, MoveLeaderResponse};
@@ -23,13 +23,13 @@ const MOVE_LEADER: Rpc = Rpc::new("/etcdserverpb.Maintenance/MoveLeader");
 /// One member of the cluster: what is asked of it goes to no other.
 #[derive(Clone, Debug)]
 pub struct Member {
-    transport: Arc<Transport>,
+    client: Client,
     connection: Arc<Connection>,
 }
 
 impl Member {
-    pub(super) fn new(transport: Arc<Transport>, connection: Arc<Connection>) -> Self {
-        Self { transport, connection }
+    pub(super) fn new(client: Client, connection: Arc<Connection>) -> Self {
+        Self { client, connection }
     }
 
     /// Where the member is reached.
@@ -39,11 +39,31 @@ impl Member {
     }
 
     pub(crate) fn transport(&self) -> &Arc<Transport> {
-        &self.transport
+        self.client.transport()
     }
 
     pub(crate) fn connection(&self) -> &Arc<Connection> {
         &self.connection
+    }
+
+    fn target(&self) -> Target {
+        Target::Exactly(Arc::clone(&self.connection))
+    }
+
+    /// As [`Client::send`], but to this member and no other: what it has, it says. A serializable read
+    /// ([`Get::serializable`](crate::Get::serializable)) tells how far it has come, also from a learner or a
+    /// member without its peers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send`]. Tried again only at the same member.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Client::send`].
+    pub async fn send<R: Request>(&self, request: R) -> Result<R::Response> {
+        let timeout = self.transport().request_timeout();
+        self.client.send_to(self.target(), request, timeout).await
     }
 
     /// Gives the space that compactions freed back to the member's disk.
@@ -78,7 +98,7 @@ impl Member {
     /// Dropped after it was sent, the lead may change or not.
     pub async fn move_leader(&self, to: MemberId) -> Result<()> {
         let message = MoveLeaderRequest { target_id: to.0 };
-        let timeout = self.transport.request_timeout();
+        let timeout = self.transport().request_timeout();
         let answer = self.ask(MOVE_LEADER, RetryClass::Once, &message, timeout).await;
         answer.map(|MoveLeaderResponse { header: _ }| ())
     }
@@ -91,8 +111,7 @@ impl Member {
         message: &impl Message,
         timeout: Duration,
     ) -> Result<M> {
-        let target = Target::Exactly(Arc::clone(&self.connection));
-        let call = Call { rpc, class, target, deadline: deadline_in(timeout) };
-        decode(self.transport.unary(&call, message.encode_to_vec().into()).await?)
+        let call = Call { rpc, class, target: self.target(), deadline: deadline_in(timeout) };
+        decode(self.transport().unary(&call, message.encode_to_vec().into()).await?)
     }
 }

@@ -21,7 +21,7 @@ impl Member {
     ///
     /// Changes nothing; may be dropped at any time.
     pub async fn status(&self) -> Result<Status> {
-        let timeout = self.transport.request_timeout();
+        let timeout = self.transport().request_timeout();
         Status::from_wire(self.ask(STATUS, RetryClass::Read, &StatusRequest {}, timeout).await?)
     }
 }

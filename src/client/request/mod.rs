@@ -39,7 +39,7 @@ pub use lease::{
 };
 pub use maintenance::{
     Alarm, AlarmKind, DisarmAlarm, DisarmAlarmResult, Downgrade, DowngradeResult, ListAlarms,
-    ListAlarmsResult,
+    ListAlarmsResult, RaiseAlarm, RaiseAlarmResult,
 };
 pub use txn::{Compare, Operation, OperationResult, Relation, Txn, TxnResult};
 

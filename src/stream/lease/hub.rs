@@ -115,7 +115,10 @@ impl Renewing {
     }
 
     fn line(&mut self, stream: StreamId, tell: &UnboundedSender<Report>) -> &Line {
-        let open = || Line::open(stream, Arc::clone(&self.transport), self.refused.clone(), tell.clone());
+        let hung = self.rota.replaced_by(stream).and_then(|hung| self.lines.get(&hung));
+        let avoided = hung.and_then(Line::member);
+        let open =
+            || Line::open(stream, Arc::clone(&self.transport), avoided, self.refused.clone(), tell.clone());
         self.lines.entry(stream).or_insert_with(open)
     }
 

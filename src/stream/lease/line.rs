@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 use super::rota::StreamId;
 use crate::client::decode;
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::{Call, Duplex, RetryClass, Rpc, Target, Token, Transport};
+use crate::net::{Call, Connection, Duplex, RetryClass, Rpc, Target, Token, Transport};
 use crate::pb::etcdserverpb::{LeaseKeepAliveRequest, LeaseKeepAliveResponse};
 use crate::types::LeaseId;
 
@@ -27,26 +27,40 @@ pub(super) enum Report {
 pub(super) struct Line {
     asks: mpsc::UnboundedSender<LeaseId>,
     task: AbortHandle,
+    member: Arc<OnceLock<Arc<Connection>>>,
 }
 
 impl Line {
-    /// A stream that is opened with the first renewal asked of it. A `refused` token is not used.
+    /// A stream that is opened with the first renewal asked of it, at another member than the `avoided` if
+    /// there is one. A `refused` token is not used.
     pub(super) fn open(
         stream: StreamId,
         transport: Arc<Transport>,
+        avoided: Option<Arc<Connection>>,
         refused: Option<Token>,
         reports: mpsc::UnboundedSender<Report>,
     ) -> Self {
         let (asks, queue) = mpsc::unbounded_channel();
+        let target = avoided.map_or(Target::Any, Target::Elsewhere);
+        let member = Arc::<OnceLock<_>>::default();
+        let reached = Arc::clone(&member);
         let task = tokio::spawn(async move {
             let mut carrier = Carrier { stream, queue, owed: 0, reports };
-            let (failure, token) = match carrier.opened(&transport, refused).await {
-                Ok(mut duplex) => (carrier.carry(&mut duplex).await, duplex.token().cloned()),
+            let (failure, token) = match carrier.opened(&transport, target, refused).await {
+                Ok(mut duplex) => {
+                    reached.get_or_init(|| Arc::clone(duplex.member()));
+                    (carrier.carry(&mut duplex).await, duplex.token().cloned())
+                }
                 Err(failure) => (failure, None),
             };
             carrier.report(Report::Ended { stream, failure, token });
         });
-        Self { asks, task: task.abort_handle() }
+        Self { asks, task: task.abort_handle(), member }
+    }
+
+    /// Who renews, once the stream is open.
+    pub(super) fn member(&self) -> Option<Arc<Connection>> {
+        self.member.get().cloned()
     }
 
     /// Asks for a renewal. On a stream that has ended it goes nowhere: a report tells of the end.
@@ -71,11 +85,16 @@ struct Carrier {
 }
 
 impl Carrier {
-    async fn opened(&mut self, transport: &Transport, refused: Option<Token>) -> Result<Duplex> {
+    async fn opened(
+        &mut self,
+        transport: &Transport,
+        target: Target,
+        refused: Option<Token>,
+    ) -> Result<Duplex> {
         let Some(first) = self.queue.recv().await else { return Err(unused()) };
         self.owed = 1;
         let deadline = Instant::now() + transport.request_timeout();
-        let call = Call { rpc: KEEP_ALIVE, class: RetryClass::Read, target: Target::Any, deadline };
+        let call = Call { rpc: KEEP_ALIVE, class: RetryClass::Read, target, deadline };
         transport.duplex(&call, message(first), refused.as_ref()).await
     }
 

@@ -144,6 +144,11 @@ impl Rota {
         mem::take(&mut self.orders)
     }
 
+    /// The stream that hung and that this one replaces, while that is still open.
+    pub(super) fn replaced_by(&self, stream: StreamId) -> Option<StreamId> {
+        self.lanes.iter().find(|lane| lane.current == Some(stream))?.previous
+    }
+
     /// When there is next something to do.
     pub(super) fn wake_at(&self) -> Option<Instant> {
         Some(self.agenda.first()?.0)
@@ -311,6 +316,7 @@ mod tests {
         let (first, second, third) = (StreamId(1), StreamId(2), StreamId(3));
         let again = [Order::Renew(second, TWO), Order::Renew(second, ONE)];
         assert_eq!(rota.orders(granted + 40 * SECOND), again);
+        assert_eq!((rota.replaced_by(second), rota.replaced_by(first)), (Some(first), None));
         let again = [Order::Close(first), Order::Renew(third, ONE), Order::Renew(third, TWO)];
         assert_eq!(rota.orders(granted + 45 * SECOND), again, "a part of the ttl later");
         assert_eq!(rota.answered(first, ONE, 60 * SECOND), None, "closed");

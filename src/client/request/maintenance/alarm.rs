@@ -88,6 +88,31 @@ impl DisarmAlarm {
     }
 }
 
+/// Raises an alarm by hand, which is for drills: the cluster then takes no writes, as if a member had raised
+/// it. [`DisarmAlarm`] takes it back.
+///
+/// Tried again even when the outcome of an attempt is unknown. With authentication on, root's.
+#[derive(Clone, Debug)]
+pub struct RaiseAlarm {
+    alarm: Alarm,
+}
+
+impl RaiseAlarm {
+    /// Raises an alarm of this kind in this member's name.
+    #[must_use]
+    pub fn new(member_id: MemberId, kind: AlarmKind) -> Self {
+        Self { alarm: Alarm { member_id, kind } }
+    }
+}
+
+/// The answer to a [`RaiseAlarm`], without a header: 3.4 sends none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RaiseAlarmResult {
+    /// What was raised, also if it was already.
+    pub alarms: Vec<Alarm>,
+}
+
 /// The answer to a [`DisarmAlarm`], without a header: 3.4 sends none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -113,17 +138,36 @@ impl Request for DisarmAlarm {
     type Response = DisarmAlarmResult;
 
     fn call(&self, _: &Namespace) -> Result<WireCall> {
-        let message = AlarmRequest {
-            action: AlarmAction::Deactivate.into(),
-            member_id: self.alarm.member_id.0,
-            alarm: self.alarm.kind.to_wire(),
-        };
-        Ok(WireCall::new(ALARM, RetryClass::Idempotent, &message))
+        Ok(self.alarm.call(AlarmAction::Deactivate))
     }
 
     fn decode(&self, answer: Bytes, _: &Namespace) -> Result<DisarmAlarmResult> {
         let wire: AlarmResponse = decode(answer)?;
         Ok(DisarmAlarmResult { alarms: alarms(wire.alarms) })
+    }
+}
+
+impl Request for RaiseAlarm {
+    type Response = RaiseAlarmResult;
+
+    fn call(&self, _: &Namespace) -> Result<WireCall> {
+        Ok(self.alarm.call(AlarmAction::Activate))
+    }
+
+    fn decode(&self, answer: Bytes, _: &Namespace) -> Result<RaiseAlarmResult> {
+        let wire: AlarmResponse = decode(answer)?;
+        Ok(RaiseAlarmResult { alarms: alarms(wire.alarms) })
+    }
+}
+
+impl Alarm {
+    fn call(self, action: AlarmAction) -> WireCall {
+        let (member_id, alarm) = (self.member_id.0, self.kind.to_wire());
+        WireCall::new(
+            ALARM,
+            RetryClass::Idempotent,
+            &AlarmRequest { action: action.into(), member_id, alarm },
+        )
     }
 }
 

@@ -1,5 +1,8 @@
 mod alarm;
 mod downgrade;
 
-pub use alarm::{Alarm, AlarmKind, DisarmAlarm, DisarmAlarmResult, ListAlarms, ListAlarmsResult};
+pub use alarm::{
+    Alarm, AlarmKind, DisarmAlarm, DisarmAlarmResult, ListAlarms, ListAlarmsResult, RaiseAlarm,
+    RaiseAlarmResult,
+};
 pub use downgrade::{Downgrade, DowngradeResult};

@@ -1,0 +1,143 @@
+//! Leases in clusters that fail: none is lost while a majority lives, and a loss is told before the keys go.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use etcd_ark::{Client, Get, KeyRange, LeaseKeeper};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::client_of;
+use crate::lease::{SECOND, assert_all_held, count, grant};
+use crate::support::{Cluster, Fault, Proxy};
+
+/// A thousand leases, held through the loss of each kind of member in each way.
+async fn none_is_lost_while_a_majority_lives(version: &str) {
+    let mut cluster = Cluster::builder().version(version).peer_proxies().start_cluster(3).await;
+    let client = Client::connect(cluster.endpoints()).await.unwrap();
+    let leases = grant(&client, 1000, 12 * SECOND).await;
+    for leads in [true, false] {
+        let victim = (cluster.leader().await + usize::from(!leads)) % 3;
+        cluster.member_mut(victim).kill();
+        sleep(8 * SECOND).await;
+        cluster.member_mut(victim).restart().await;
+        assert_all_held(&leases, "a death");
+
+        let victim = (cluster.leader().await + usize::from(!leads)) % 3;
+        cluster.member(victim).pause();
+        sleep(8 * SECOND).await;
+        cluster.member(victim).resume();
+        assert_all_held(&leases, "a pause");
+
+        let victim = (cluster.leader().await + usize::from(!leads)) % 3;
+        cluster.cut_off(victim).await;
+        sleep(8 * SECOND).await;
+        cluster.heal();
+        assert_all_held(&leases, "a parting");
+    }
+    sleep(6 * SECOND).await;
+    assert_all_held(&leases, "it all");
+    assert_eq!(count(&client).await, 1000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_leases_survive_the_loss_of_any_member_of_3_4() {
+    none_is_lost_while_a_majority_lives("3.4.23").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_leases_survive_the_loss_of_any_member_of_3_5() {
+    none_is_lost_while_a_majority_lives("3.5.1").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_leases_survive_the_loss_of_any_member_of_3_7() {
+    none_is_lost_while_a_majority_lives("3.7.3").await;
+}
+
+/// When each lease's loss was told, by its key.
+async fn told(leases: &[LeaseKeeper]) -> HashMap<String, Instant> {
+    let mut losses = JoinSet::new();
+    for (number, lease) in leases.iter().enumerate() {
+        let lost = lease.lost();
+        losses.spawn(async move {
+            lost.await;
+            (format!("leases/{number}"), Instant::now())
+        });
+    }
+    losses.join_all().await.into_iter().collect()
+}
+
+/// Since when at the earliest each key has been gone, until all are.
+async fn gone(client: &Client) -> HashMap<String, Instant> {
+    let (mut present, mut gone) = (Vec::new(), HashMap::new());
+    let mut looked = Instant::now();
+    loop {
+        let began = Instant::now();
+        let found = client.send(Get::new(KeyRange::prefix("leases/")).keys_only()).await;
+        let Ok(found) = found else { continue };
+        let keys: Vec<_> = found.kvs.iter().map(|kv| String::from_utf8(kv.key.to_vec()).unwrap()).collect();
+        gone.extend(
+            present.iter().filter(|key| !keys.contains(key)).map(|key: &String| (key.clone(), looked)),
+        );
+        if keys.is_empty() {
+            return gone;
+        }
+        (present, looked) = (keys, began);
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn assert_told_before_gone(told: &HashMap<String, Instant>, gone: &HashMap<String, Instant>) {
+    assert_eq!(told.len(), gone.len());
+    for (key, gone) in gone {
+        assert!(told[key] < *gone, "{key} was gone {:?} before its holder knew", told[key] - *gone);
+    }
+}
+
+/// The holders' side of the network dies, and the cluster gives their keys away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn holders_who_are_cut_off_hear_of_it_before_their_keys_go() {
+    for version in ["3.4.23", "3.5.1", "3.7.3"] {
+        let cluster = Cluster::builder().version(version).start_cluster(3).await;
+        let proxies = cluster.client_proxies().await;
+        let holder = Client::connect(proxies.iter().map(Proxy::endpoint)).await.unwrap();
+        let observer = Client::connect(cluster.endpoints()).await.unwrap();
+        let leases = grant(&holder, 200, 10 * SECOND).await;
+        sleep(12 * SECOND).await;
+        assert_all_held(&leases, "some time");
+        proxies.iter().for_each(|proxy| proxy.set(Fault::BlackHole));
+        let (told, gone) = tokio::join!(told(&leases), gone(&observer));
+        assert_told_before_gone(&told, &gone);
+    }
+}
+
+/// A leader that has lost its peers goes on to renew for a while, and knows of no other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn holders_at_a_leader_that_is_cut_off_hear_of_it_before_their_keys_go() {
+    for version in ["3.4.23", "3.5.1", "3.7.3"] {
+        let cluster = Cluster::builder().version(version).peer_proxies().start_cluster(3).await;
+        let leader = cluster.leader().await;
+        let holder = client_of(cluster.member(leader)).await;
+        let observer = Client::connect(cluster.endpoints()).await.unwrap();
+        let leases = grant(&holder, 200, 5 * SECOND).await;
+        cluster.cut_off(leader).await;
+        let (told, gone) = tokio::join!(told(&leases), gone(&observer));
+        assert_told_before_gone(&told, &gone);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_majority_every_loss_is_told() {
+    let mut cluster = Cluster::start(3).await;
+    let client = Client::connect(cluster.endpoints()).await.unwrap();
+    let leases = grant(&client, 100, 5 * SECOND).await;
+    (0..2).for_each(|member| cluster.member_mut(member).kill());
+    // A leader that has lost the others renews until it notices that.
+    let told = timeout(10 * SECOND, told(&leases)).await.expect("by our own clock");
+    assert_eq!(told.len(), 100);
+    assert!(leases.iter().all(|lease| !lease.is_held()));
+    (0..2).for_each(|member| cluster.member_mut(member).launch());
+    sleep(2 * SECOND).await;
+    assert!(leases.iter().all(|lease| !lease.is_held()), "what was lost stays lost");
+}
