@@ -41,6 +41,12 @@ impl Windows {
     pub(crate) const SHARED: Self = Self { stream: 8 << 20, connection: 16 << 20 };
     /// For one bulk stream: fills a path of 32 MiB in flight.
     pub(crate) const BULK: Self = Self { stream: 32 << 20, connection: 64 << 20 };
+
+    /// For so many bulk streams at once, none of which can hold up another.
+    pub(crate) fn of(stream: u32, streams: u32) -> Self {
+        const LARGEST: u32 = (1 << 31) - 1;
+        Self { stream: stream.min(LARGEST), connection: stream.saturating_mul(streams).min(LARGEST) }
+    }
 }
 
 /// An open HTTP/2 connection. Shared: every exchange has a clone.

@@ -10,13 +10,16 @@ use futures_util::future::{Either, select};
 use super::answers::Answers;
 use super::auth::{Auth, Credentials};
 use super::budget::Budget;
+use super::bulk::Bulk;
 use super::causes::Causes;
 use super::connection::Connection;
 use super::dialer::Dialer;
 use super::duplex::{Duplex, Ends};
 use super::endpoint::Endpoint;
 use super::failure::Failure;
+use super::feed::{Feed, Opened};
 use super::gave_up::GaveUp;
+use super::messages::Messages;
 use super::retry::{Next, RetryClass, Trial};
 use super::roster::{Roster, Seat};
 use super::rpc::Rpc;
@@ -40,6 +43,8 @@ pub(crate) enum Target {
     Any,
     /// As `Any`, but this one only if no other can.
     Elsewhere(Arc<Connection>),
+    /// As `Any`, but never the members at these endpoints.
+    AnyBut(Vec<Endpoint>),
     /// This one and no other.
     Exactly(Arc<Connection>),
 }
@@ -153,24 +158,47 @@ impl Transport {
     /// the stream lives. `first` is the first request: servers answer nothing before it. A `refused` token is
     /// not used again. The call's deadline bounds the opening.
     pub(crate) async fn duplex(&self, call: &Call, first: Bytes, refused: Option<&Token>) -> Result<Duplex> {
+        let (ends, opened) = self.opened(call, &Opening(first), refused).await?;
+        Ok(Duplex::new(ends, opened))
+    }
+
+    /// Opens a stream of answers with a member of the picker's choice, over its connection in `bulk`. A
+    /// `refused` token is not used again. The call's deadline bounds the opening.
+    pub(crate) async fn feed(
+        &self,
+        call: &Call,
+        message: Bytes,
+        bulk: &Bulk,
+        refused: Option<&Token>,
+    ) -> Result<Feed> {
+        let (answers, opened) = self.opened(call, &Asking(message, bulk), refused).boxed().await?;
+        Ok(Feed::new(answers, opened))
+    }
+
+    async fn opened<E: Exchange>(
+        &self,
+        call: &Call,
+        exchange: &E,
+        refused: Option<&Token>,
+    ) -> Result<(E::Answer, Opened)> {
         let began = Instant::now();
-        let outcome = self.duplex_authenticated(call, first, refused).await;
+        let outcome = self.opened_authenticated(call, exchange, refused).await;
         outcome.map_err(|gave_up| gave_up.into_error(call.rpc, began))
     }
 
-    async fn duplex_authenticated(
+    async fn opened_authenticated<E: Exchange>(
         &self,
         call: &Call,
-        first: Bytes,
+        exchange: &E,
         refused: Option<&Token>,
-    ) -> Result<Duplex, GaveUp> {
+    ) -> Result<(E::Answer, Opened), GaveUp> {
         let mut tokens = self.tokens(refused, call.deadline).await?;
-        let opening = Opening(first);
         loop {
             let roster = self.roster();
-            match self.attempts(&roster, call, &opening, tokens.current()).await {
-                Ok((ends, member)) => {
-                    return Ok(Duplex::new(ends, call.rpc, roster, member, tokens.current().cloned()));
+            match self.attempts(&roster, call, exchange, tokens.current()).await {
+                Ok((answer, member)) => {
+                    let token = tokens.current().cloned();
+                    return Ok((answer, Opened { rpc: call.rpc, roster, member, token }));
                 }
                 Err(refused) if tokens.may_help(&refused) => tokens.renew().await?,
                 Err(gave_up) => return Err(gave_up),
@@ -223,11 +251,13 @@ impl Transport {
         exchange: &E,
         token: Option<&Token>,
     ) -> Result<(E::Answer, usize), GaveUp> {
-        let mut trial = trial(call, roster);
+        let excluded = excluded(&call.target, roster);
+        let mut trial = trial(call, roster, excluded.len());
         let mut causes = Causes::default();
         loop {
             let mut seat = match &call.target {
                 Target::Any | Target::Elsewhere(_) => roster.seat(trial.tried()),
+                Target::AnyBut(_) => roster.seat(&[&excluded, trial.tried()].concat()),
                 Target::Exactly(connection) => Seat::reserved(connection),
             };
             trial.begin(seat.number());
@@ -298,10 +328,35 @@ impl Exchange for Opening {
     }
 }
 
-fn trial(call: &Call, roster: &Roster) -> Trial {
+/// Asks for a stream of answers, over a connection beside the member's own.
+struct Asking<'a>(Bytes, &'a Bulk);
+
+impl Exchange for Asking<'_> {
+    type Answer = Messages;
+
+    async fn with(
+        &self,
+        connection: &Connection,
+        call: &Call,
+        token: Option<&Token>,
+    ) -> Result<Messages, Failure> {
+        let Self(message, bulk) = self;
+        bulk.beside(connection).open(call.rpc, message.clone(), token, call.deadline).await
+    }
+}
+
+/// The numbers of the members that are not to be asked.
+fn excluded(target: &Target, roster: &Roster) -> Vec<usize> {
+    let Target::AnyBut(endpoints) = target else { return Vec::new() };
+    let members = roster.connections().iter().enumerate();
+    let excluded = members.filter(|(_, member)| endpoints.contains(member.endpoint()));
+    excluded.map(|(number, _)| number).collect()
+}
+
+fn trial(call: &Call, roster: &Roster, excluded: usize) -> Trial {
     let members = match call.target {
         Target::Exactly(_) => 1,
-        Target::Any | Target::Elsewhere(_) => roster.connections().len(),
+        Target::Any | Target::Elsewhere(_) | Target::AnyBut(_) => roster.connections().len() - excluded,
     };
     let trial = Trial::new(call.class, members, call.deadline);
     match &call.target {

@@ -30,8 +30,10 @@ pub use cluster::{
     AddMember, AddMemberResult, ChangeMembersResult, ListMembers, ListMembersResult, MemberInfo,
     PromoteMember, RemoveMember, UpdateMember,
 };
+pub(crate) use kv::Opening;
 pub use kv::{
-    Compact, CompactResult, Delete, DeleteResult, Get, GetResult, Put, PutResult, SortOrder, SortTarget,
+    Compact, CompactResult, Delete, DeleteResult, Get, GetResult, GetStream, GetTail, Put, PutResult,
+    SortOrder, SortTarget,
 };
 pub use lease::{
     GrantLease, GrantLeaseResult, LeaseTimeToLive, LeaseTimeToLiveResult, LeaseTimes, ListLeases,

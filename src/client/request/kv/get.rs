@@ -1,6 +1,7 @@
 use bytes::Bytes;
 
 use super::super::{Request, WireCall, decode, header};
+use super::get_stream::Limits;
 use super::{stripped, wire_range};
 use crate::error::Result;
 use crate::net::{RetryClass, Rpc};
@@ -27,7 +28,7 @@ pub struct Get {
 }
 
 /// The lowest and the highest revision that passes; 0 is no bound, as on the wire.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Bounds {
     min: Revision,
     max: Revision,
@@ -138,6 +139,16 @@ impl Get {
     pub fn max_create_revision(mut self, revision: Revision) -> Self {
         self.create_revisions.max = revision;
         self
+    }
+
+    /// Whether the server can answer in parts.
+    pub(super) fn streams(&self) -> bool {
+        let bounds = [self.mod_revisions, self.create_revisions];
+        self.sort == (SortTarget::Key, SortOrder::Ascending) && bounds == [Bounds::default(); 2]
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        Limits { keys: self.limit.into(), count_only: self.count_only }
     }
 
     pub(in crate::client) fn message(&self, namespace: &Namespace) -> Result<RangeRequest> {

@@ -1,6 +1,7 @@
 mod compact;
 mod delete;
 mod get;
+mod get_stream;
 mod put;
 
 use bytes::Bytes;
@@ -8,6 +9,8 @@ use bytes::Bytes;
 pub use compact::{Compact, CompactResult};
 pub use delete::{Delete, DeleteResult};
 pub use get::{Get, GetResult, SortOrder, SortTarget};
+pub(crate) use get_stream::Opening;
+pub use get_stream::{GetStream, GetTail};
 pub use put::{Put, PutResult};
 
 use crate::error::{Error, ErrorKind, Result};
