@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use etcd_ark::service::{Campaign, Leader, Lock, Proclaim, Resign, Unlock};
 use etcd_ark::{Client, Compare, ErrorKind, GrantLease, KeyRange, LeaseId, Put, RevokeLease, Txn};
+use futures_util::TryStreamExt;
 use tokio::time::sleep;
 
 use crate::client_of;
@@ -85,6 +86,24 @@ async fn an_election_is_won_proclaimed_and_resigned() {
     assert_eq!((lost.kind(), lost.may_have_applied()), (ErrorKind::NotFound, false), "{lost}");
     first.send(Resign::new(won)).await.unwrap();
     assert_eq!(leads().await.value, "two", "resigning twice ends nobody else's leadership");
+}
+
+/// The servers' own stream of leaders ends whenever its member does: the client's takes its place.
+#[tokio::test]
+async fn the_leaders_of_the_servers_election_are_observed_by_the_client() {
+    let server = Server::start().await;
+    let [(first, first_lease), (second, second_lease)] = two(&server).await;
+    let mut leaders = second.election("election").observe();
+    let mut next = async || leaders.try_next().await.unwrap().unwrap().map(|kv| kv.value);
+    assert_eq!(next().await, None);
+    let won = first.send(Campaign::new("election", first_lease, "one")).await.unwrap().leader;
+    assert_eq!(next().await, Some("one".into()));
+    first.send(Proclaim::new(won.clone(), "uno")).await.unwrap();
+    assert_eq!(next().await, Some("uno".into()));
+    first.send(Resign::new(won)).await.unwrap();
+    assert_eq!(next().await, None);
+    second.send(Campaign::new("election", second_lease, "two")).await.unwrap();
+    assert_eq!(next().await, Some("two".into()));
 }
 
 #[tokio::test]
