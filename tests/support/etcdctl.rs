@@ -24,8 +24,8 @@ impl Server {
 
     fn etcdctl_command(&self) -> Command {
         let mut command = process::command(&self.program("etcdctl"));
-        // Its own limit of 5 s is short beside other tests.
-        command.args(["--endpoints", &self.endpoint(), "--command-timeout", "30s"]);
+        // Its own limits, 5 s and 2 s, are short beside other tests.
+        command.args(["--endpoints", &self.endpoint(), "--command-timeout", "30s", "--dial-timeout", "30s"]);
         if let Some(tls) = &self.options.tls {
             command.arg("--cacert").arg(tls.ca());
             if self.options.client_certificates {
