@@ -55,6 +55,13 @@ mod tests {
         assert!(budget.pay() && !budget.pay());
     }
 
+    #[test]
+    fn so_much_is_saved_up_and_no_more() {
+        let budget = Budget::full();
+        (0..100_000).for_each(|_| budget.earn());
+        assert_eq!((0..100_000).take_while(|_| budget.pay()).count(), MOST_RETRIES as usize);
+    }
+
     proptest! {
         #[test]
         fn retries_are_never_more_than_what_was_saved_and_a_tenth_of_the_successes(

@@ -89,7 +89,7 @@ impl Cluster {
 
     /// Parts a member from all others; clients still reach it. Needs [`Builder::peer_proxies`].
     pub async fn cut_off(&self, index: usize) {
-        let member = self.member(index).status().await.expect("the member answers").member;
+        let member = self.member(index).id().await;
         for (other, proxy) in self.peer_proxies().enumerate() {
             proxy.set(if other == index { Fault::BlackHole } else { Fault::BlackHoleFrom(member) });
         }
@@ -116,6 +116,17 @@ impl Cluster {
 }
 
 impl Server {
+    /// The member's id, as soon as it tells.
+    async fn id(&self) -> u64 {
+        let deadline = Instant::now() + ELECTION_TIMEOUT;
+        loop {
+            if let Some(status) = self.status().await {
+                return status.member;
+            }
+            assert!(Instant::now() < deadline, "no answer within {ELECTION_TIMEOUT:?}");
+        }
+    }
+
     /// Nothing if the member is down or does not answer soon.
     async fn status(&self) -> Option<Status> {
         if !self.is_running() {
