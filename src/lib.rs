@@ -85,7 +85,7 @@ pub use net::{Credentials, Endpoint, EndpointHealth};
 pub use store::PendingFile;
 pub use stream::{
     Event, FollowStream, FollowUpdate, LeaseKeeper, LeaseLost, RevisionEvents, Scan, ScanPage, ScanStream,
-    SnapshotStream, Watch, WatchStream, WatchUpdate,
+    ScanWay, SnapshotStream, Watch, WatchStream, WatchUpdate,
 };
 pub use types::{ClusterId, Header, KeyRange, KeyValue, LeaseId, MemberId, Revision};
 pub use util::Escaped;

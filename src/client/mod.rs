@@ -15,6 +15,7 @@ use http::Extensions;
 
 pub use builder::ClientBuilder;
 pub use member::{HashKvResult, HashResult, Member, Status, StatusDowngrade};
+pub(crate) use request::Opening;
 pub use request::*;
 
 use crate::error::{Error, ErrorKind, Result};

@@ -12,6 +12,6 @@ mod watch;
 
 pub use follow::{FollowStream, FollowUpdate};
 pub use lease::{LeaseKeeper, LeaseLost};
-pub use scan::{Scan, ScanPage, ScanStream};
+pub use scan::{Scan, ScanPage, ScanStream, ScanWay};
 pub use snapshot::SnapshotStream;
 pub use watch::{Event, RevisionEvents, Watch, WatchStream, WatchUpdate};

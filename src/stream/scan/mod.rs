@@ -1,25 +1,23 @@
 #[cfg(test)]
 mod model;
+mod pace;
 mod pager;
 mod plan;
+mod reader;
+mod scan_stream;
+mod segment;
+mod streamless;
 
-use std::fmt;
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use std::vec;
 
-use futures_core::Stream;
-use futures_core::stream::BoxStream;
-use futures_util::{StreamExt, stream};
-
-use self::pager::{Page, Pager};
+use self::reader::Reader;
+pub use self::scan_stream::{ScanPage, ScanStream};
 use crate::client::Client;
-use crate::error::Result;
-use crate::types::{Header, KeyRange, KeyValue, Revision};
+use crate::types::{KeyRange, Revision};
 
 const PAGE_BYTES: usize = 2 << 20;
+const CONCURRENCY: usize = 4;
+const MAX_IN_FLIGHT_BYTES: usize = 32 << 20;
 /// The first page has a server count the whole range, which takes seconds for many millions of keys.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -30,13 +28,40 @@ pub struct Scan {
     revision: Option<Revision>,
     page_bytes: usize,
     page_timeout: Duration,
+    concurrency: usize,
+    max_in_flight_bytes: usize,
+    bytes_per_second: Option<u64>,
+    way: ScanWay,
+}
+
+/// How a scan reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ScanWay {
+    /// What is large by streams, from members that have them, and everything else by pages.
+    #[default]
+    Auto,
+    /// By pages alone, which every server knows.
+    Pages,
+    /// By streams after the first page, which only etcd 3.7 and later know. For a range of any size they save
+    /// the server the counting of what is left.
+    Streams,
 }
 
 impl Scan {
     /// Reads this range; a bare key is exactly that key.
     #[must_use]
     pub fn new(range: impl Into<KeyRange>) -> Self {
-        Self { range: range.into(), revision: None, page_bytes: PAGE_BYTES, page_timeout: PAGE_TIMEOUT }
+        Self {
+            range: range.into(),
+            revision: None,
+            page_bytes: PAGE_BYTES,
+            page_timeout: PAGE_TIMEOUT,
+            concurrency: CONCURRENCY,
+            max_in_flight_bytes: MAX_IN_FLIGHT_BYTES,
+            bytes_per_second: None,
+            way: ScanWay::Auto,
+        }
     }
 
     /// Reads every key with this prefix.
@@ -65,10 +90,39 @@ impl Scan {
         Self { page_bytes: bytes.max(1), ..self }
     }
 
-    /// How long one page may take, all attempts together. Default: 30 s.
+    /// How long one page may take, all attempts together, and how long a stream may bring nothing. Default:
+    /// 30 s.
     #[must_use]
     pub fn page_timeout(self, timeout: Duration) -> Self {
         Self { page_timeout: timeout, ..self }
+    }
+
+    /// How many parts of the range are read at once, from whichever members are the least busy. They are
+    /// delivered in order all the same. 1 reads one after the other, and then only when the stream is polled
+    /// for more. Default: 4.
+    #[must_use]
+    pub fn concurrency(self, parts: usize) -> Self {
+        Self { concurrency: parts.max(1), ..self }
+    }
+
+    /// How many bytes of keys and values may be read, or be asked for, before the caller has taken those before
+    /// them. One page is always asked for. Default: 32 MiB.
+    #[must_use]
+    pub fn max_in_flight_bytes(self, bytes: usize) -> Self {
+        Self { max_in_flight_bytes: bytes, ..self }
+    }
+
+    /// Reads no more than so many bytes of keys and values a second on average, to spare the servers. Default:
+    /// as fast as they answer.
+    #[must_use]
+    pub fn rate_limit(self, bytes_per_second: u64) -> Self {
+        Self { bytes_per_second: Some(bytes_per_second.max(1)), ..self }
+    }
+
+    /// How to read. Default: [`ScanWay::Auto`].
+    #[must_use]
+    pub fn way(self, way: ScanWay) -> Self {
+        Self { way, ..self }
     }
 }
 
@@ -81,11 +135,13 @@ impl<T: Into<KeyRange>> From<T> for Scan {
 impl Client {
     /// Reads a range of any size, key by key, ascending, all at one revision.
     ///
-    /// The first page fixes the revision. Memory is bounded by a page; a page is read when the
-    /// stream is polled for it.
+    /// The first page fixes the revision. What follows is read in several parts at once, ahead of the caller
+    /// but never by more than [`Scan::max_in_flight_bytes`], from any members that have reached that revision.
+    /// Nothing is read before the stream is polled for the first time.
     ///
     /// The work that this is for the servers grows with the number of keys, not, as with pages towards a
-    /// fixed end, with its square: only the first page has the whole range counted.
+    /// fixed end, with its square: only the first page has the whole range counted. Where servers have them,
+    /// etcd 3.7 and later, streams spare them that, too.
     ///
     /// ```no_run
     /// # async fn example(client: etcd_ark::Client) -> etcd_ark::Result<()> {
@@ -104,124 +160,14 @@ impl Client {
     ///
     /// As [`Client::send`], from the stream, which ends with its first error.
     /// [`ErrorKind::Compacted`](crate::ErrorKind::Compacted) if the revision is compacted meanwhile:
-    /// what was read until then is a part only.
+    /// what was read until then is a part only. [`ErrorKind::ServerTooOld`](crate::ErrorKind::ServerTooOld)
+    /// where [`ScanWay::Streams`] asks for what no member has.
     ///
     /// # Cancel safety
     ///
-    /// The stream may be dropped at any time, and so may the future of its next item, after which
+    /// The stream may be dropped at any time, which ends all reading, and so may the future of its next item, after which
     /// it goes on where it was.
     pub fn scan(&self, scan: impl Into<Scan>) -> ScanStream {
-        let scan = scan.into();
-        let pager = Pager::new(scan.range, scan.revision, scan.page_bytes);
-        let first = Some((self.clone(), pager, scan.page_timeout));
-        let pages = stream::unfold(first, |state| async {
-            let (client, mut pager, timeout) = state?;
-            match read_page(&client, &mut pager, timeout).await {
-                Ok(page) => Some((Ok(page?), Some((client, pager, timeout)))),
-                Err(error) => Some((Err(error), None)),
-            }
-        });
-        ScanStream { pages: pages.boxed(), page: Vec::new().into_iter(), pinned: None, total: None }
-    }
-}
-
-/// The next page with keys; the first may have none.
-async fn read_page(client: &Client, pager: &mut Pager, timeout: Duration) -> Result<Option<ScanPage>> {
-    while let Some(request) = pager.request() {
-        let Page { header, left, kvs } = pager.received(client.send_within(request, timeout).await?)?;
-        if !kvs.is_empty() || left == 0 {
-            return Ok(Some(ScanPage { header, total: left, kvs }));
-        }
-    }
-    Ok(None)
-}
-
-/// One page of a scan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ScanPage {
-    /// Who answered.
-    pub header: Header,
-    /// How many keys there were from this page's first on, this page included.
-    pub total: u64,
-    /// The keys, ascending. Empty only if the whole range is.
-    pub kvs: Vec<KeyValue>,
-}
-
-/// The keys of a range at one revision, ascending. Made by [`Client::scan`].
-pub struct ScanStream {
-    pages: BoxStream<'static, Result<ScanPage>>,
-    page: vec::IntoIter<KeyValue>,
-    pinned: Option<Header>,
-    total: Option<u64>,
-}
-
-impl ScanStream {
-    /// The revision that every key is read at; `None` until the first page is there.
-    #[must_use]
-    pub fn revision(&self) -> Option<Revision> {
-        self.pinned.map(|header| header.revision)
-    }
-
-    /// The answer that fixed the revision: which member of which cluster gave it. `None` until the
-    /// first page is there.
-    #[must_use]
-    pub fn pinned(&self) -> Option<Header> {
-        self.pinned
-    }
-
-    /// How many keys the whole range holds; `None` until the first page is there.
-    #[must_use]
-    pub fn total(&self) -> Option<u64> {
-        self.total
-    }
-
-    /// The next page; `None` after the last. Keys that were taken one by one are not in it.
-    ///
-    /// # Errors
-    ///
-    /// As the stream's items.
-    ///
-    /// # Cancel safety
-    ///
-    /// May be dropped at any time; the page is not lost.
-    pub async fn next_page(&mut self) -> Result<Option<ScanPage>> {
-        let page = poll_fn(|cx| self.poll_page(cx)).await;
-        page.transpose()
-    }
-
-    fn poll_page(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<ScanPage>>> {
-        let page = ready!(self.pages.poll_next_unpin(cx));
-        if let (Some(Ok(page)), None) = (&page, self.pinned) {
-            self.pinned = Some(page.header);
-            self.total = Some(page.total);
-        }
-        Poll::Ready(page)
-    }
-}
-
-impl Stream for ScanStream {
-    type Item = Result<KeyValue>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            if let Some(kv) = self.page.next() {
-                return Poll::Ready(Some(Ok(kv)));
-            }
-            match ready!(self.poll_page(cx)) {
-                None => return Poll::Ready(None),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                Some(Ok(page)) => self.page = page.kvs.into_iter(),
-            }
-        }
-    }
-}
-
-impl fmt::Debug for ScanStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ScanStream")
-            .field("pinned", &self.pinned)
-            .field("total", &self.total)
-            .finish_non_exhaustive()
+        ScanStream::new(Reader::new(self.clone(), scan.into()))
     }
 }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use bytes::Bytes;
 
-use super::super::pager::Pager;
+use super::super::pager::{Pager, Request};
 use crate::client::GetResult;
 use crate::types::{ClusterId, Header, KeyRange, KeyValue, MemberId, Revision};
 
@@ -53,21 +53,42 @@ impl Server {
         Self { kvs: keys.map(kv).collect(), visited: Cell::default(), requests: Cell::default() }
     }
 
-    /// Reads all of it, and makes sure of that.
+    /// Reads all of it, one request after the other, and makes sure of that.
     pub(super) fn scan(&self, page_bytes: usize) -> Figures {
-        let mut pager = Pager::new(KeyRange::all(), None, page_bytes);
-        let (mut read, mut largest_answer) = (0, 0);
+        self.scan_by(page_bytes, 1, |_| 0)
+    }
+
+    /// As [`Server::scan`], with so many requests under way, of which `next` says which is answered.
+    pub(super) fn scan_by(
+        &self,
+        page_bytes: usize,
+        workers: usize,
+        mut next: impl FnMut(usize) -> usize,
+    ) -> Figures {
+        let mut pager = Pager::new(&KeyRange::all(), None, page_bytes);
+        let (mut read, mut largest_answer, mut under_way) = (0, 0, Vec::new());
         self.visited.set(0);
         self.requests.set(0);
-        while let Some((range, limit)) = pager.ask() {
+        while !pager.is_over() {
+            while under_way.len() < workers
+                && let Some(request) = pager.request(workers > 1)
+            {
+                under_way.push(request);
+            }
+            let Request { id, range, limit, .. } = under_way.remove(next(under_way.len()));
             let answer = self.answer(&range, limit);
             largest_answer = largest_answer.max(size(&answer.kvs));
-            let page = pager.received(answer).expect("a page");
-            assert_eq!(page.left, (self.kvs.len() - read) as u64);
-            assert!(page.kvs == self.kvs[read..read + page.kvs.len()], "a key is missing, or comes twice");
-            read += page.kvs.len();
+            pager.received(id, answer).expect("a page");
+            while let Some(page) = pager.pop() {
+                assert_eq!(page.left, (self.kvs.len() - read) as u64);
+                assert!(
+                    page.kvs == self.kvs[read..read + page.kvs.len()],
+                    "a key is missing, or comes twice"
+                );
+                read += page.kvs.len();
+            }
         }
-        assert_eq!(read, self.kvs.len());
+        assert!(read == self.kvs.len() && under_way.is_empty());
         Figures {
             keys: read as u64,
             visited: self.visited.get(),
@@ -76,12 +97,12 @@ impl Server {
         }
     }
 
-    fn answer(&self, range: &KeyRange, limit: u32) -> GetResult {
+    fn answer(&self, range: &KeyRange, limit: u64) -> GetResult {
         let (start, end) = range.to_wire();
         let first = self.kvs.partition_point(|kv| kv.key < start);
         let below = |kv: &KeyValue| end[..] == *b"\0" || kv.key < end;
         let count = self.kvs[first..].partition_point(below);
-        let taken = count.min(limit as usize);
+        let taken = count.min(usize::try_from(limit).expect("a usize"));
         self.requests.set(self.requests.get() + 1);
         self.visited.set(self.visited.get() + if count == 0 { EMPTY } else { count as u64 });
         let kvs = self.kvs[first..first + taken].to_vec();

@@ -22,6 +22,10 @@ pub(super) struct Guess {
     pub(super) end: Vec<u8>,
     /// What a key is expected to cost.
     pub(super) cost: f64,
+    /// How many keys are expected before it.
+    pub(super) keys: f64,
+    /// Whether this rests on nothing but what was seen.
+    pub(super) sure: bool,
     pub(super) step: Step,
 }
 
@@ -166,10 +170,11 @@ impl Search<'_> {
     fn offer(&mut self, end: Option<Vec<u8>>, step: Step, keys: f64, unknown: bool) {
         let Some(end) = end.filter(|end| self.is_inside(end)) else { return };
         let keys = keys.min(self.left.keys);
-        let risk = if self.risky || unknown { RISK * self.left.keys / self.page } else { 0.0 };
+        let sure = !self.risky && !unknown;
+        let risk = if sure { 0.0 } else { RISK * self.left.keys / self.page };
         let cost = cost::of_belief(keys, self.page, self.left.keys) + risk;
         if self.best.as_ref().is_none_or(|best| cost < best.cost) {
-            self.best = Some(Guess { end, cost, step });
+            self.best = Some(Guess { end, cost, keys, sure, step });
         }
     }
 

@@ -40,6 +40,13 @@ impl Trail {
         self.follow(fork, &end[..kept], kept == end.len());
     }
 
+    /// Looks ahead: what is expected from `end` on, whatever lies before it.
+    pub(super) fn skip(&mut self, end: &[u8]) {
+        let fork = common_prefix(&self.path, end);
+        self.levels.resize(self.levels.len().max(end.len()), Level::default());
+        self.follow(fork, end, true);
+    }
+
     /// Ends the nodes that `to` does not lie in, and says at which depth it forks off.
     fn leave_for(&mut self, to: &[u8], count: bool) -> usize {
         let fork = common_prefix(&self.path, to);
