@@ -67,11 +67,11 @@ async fn a_snapshot_gives_the_same_archive_as_a_scan_on_every_version() {
         assert_eq!(assert_same_as_a_scan(&client, KeyRange::prefix("k000001")).await, 10, "{version}");
         // Names within a namespace.
         let inner = client.namespace("k0000");
-        assert_eq!(assert_same_as_a_scan(&inner, KeyRange::prefix("1")).await, 910, "{version}");
+        assert_eq!(assert_same_as_a_scan(&inner, KeyRange::prefix("1")).await, 1000, "{version}");
 
         let deleted = client.delete(KeyRange::prefix("k00001")).await.unwrap().header.revision;
         client.send(Compact::new(deleted).physical()).await.unwrap();
-        assert_eq!(assert_same_as_a_scan(&client, KeyRange::all()).await, 1010, "{version}");
+        assert_eq!(assert_same_as_a_scan(&client, KeyRange::all()).await, 920, "{version}");
     }
 }
 
@@ -82,7 +82,7 @@ async fn more_than_fits_into_memory_at_once_is_sorted_all_the_same() {
     // A hundred MB of history in several runs, each with rows of the same keys.
     for round in 0..5 {
         load(&client, "k", 2000, &format!("{round}").repeat(10_000)).await;
-        client.delete(KeyRange::prefix(format!("k0000{round}"))).await.unwrap();
+        client.delete(KeyRange::prefix(format!("k0000{}", round % 2))).await.unwrap();
     }
     load(&client, "k00001", 100, "last").await;
     assert_eq!(assert_same_as_a_scan(&client, KeyRange::all()).await, 1100);
