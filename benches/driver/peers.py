@@ -64,6 +64,14 @@ def cargo(package, binary):
     return build
 
 
+def ark_command():
+    """The command itself, as users build it."""
+    environment = dict(os.environ, CARGO_TARGET_DIR=str(BUILD))
+    command = ["cargo", "build", "--locked", "--quiet", "--release", "--example", "ark"]
+    subprocess.run(command, cwd=ROOT, check=True, env=environment)
+    return BUILD / "release" / "examples" / "ark"
+
+
 def protoc():
     folder = STORE / "protoc-36.2"
     if not (folder / "bin" / "protoc").exists():

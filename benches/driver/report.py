@@ -35,9 +35,13 @@ def middle(runs, field):
     return median(run[field] for run in runs)
 
 
-def ratio(runs, others, field):
+def ratio(runs, others, field, to=None):
     """The median of the rounds' ratios: what both suffered in a round cancels out."""
-    return median(run[field] / other[field] for run, other in zip(runs, others))
+    return median(run[field] / other[to or field] for run, other in zip(runs, others))
+
+
+def verdict(value, target):
+    return f"{value:.2f} {'met' if round(value, 2) <= target else '**missed**'}"
 
 
 def millis(micros):

@@ -8,7 +8,7 @@ import subprocess
 from . import peers
 from .cluster import Cluster
 from .machine import ROOT, describe, load_average, output_of, say
-from .report import middle, ratio, table
+from .report import middle, ratio, table, verdict
 
 TITLE = "Scan: whole keyspaces beside other ways to read them"
 
@@ -101,10 +101,6 @@ def growth_section(found, sizes):
     return f"""### Growth
 
 {table(head, rows)}"""
-
-
-def verdict(value, target):
-    return f"{value:.2f} {'met' if round(value, 2) <= target else '**missed**'}"
 
 
 def model_section(keys):

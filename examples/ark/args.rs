@@ -163,6 +163,17 @@ pub(crate) struct Backup {
     pub(crate) output: Target,
     #[command(flatten)]
     pub(crate) keys: Prefix,
+    /// How often to begin anew, at a newer revision, if the cluster compacts the one that is being read.
+    ///
+    /// Only into a file: what went to standard output can't be taken back.
+    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    pub(crate) restarts: u32,
+    /// Read the keys out of a snapshot of a member, which no compaction can disturb.
+    ///
+    /// For clusters that compact their history faster than all keys can be read. Needs the root role, and room for
+    /// twice the member's database in the folder that TMPDIR names.
+    #[arg(long)]
+    pub(crate) via_snapshot: bool,
     #[command(flatten)]
     pub(crate) encrypt: Encrypt,
 }

@@ -153,9 +153,9 @@ fn advice(error: &Error) -> Option<&'static str> {
         ErrorKind::Conflict => Some(
             "--mode missing leaves existing keys alone, --mode replace overwrites them; ark plan shows more",
         ),
-        ErrorKind::Compacted => {
-            Some("run the backup again, or raise the servers' --auto-compaction-retention")
-        }
+        ErrorKind::Compacted => Some(
+            "run the backup again with --via-snapshot, or raise the servers' --auto-compaction-retention",
+        ),
         ErrorKind::NoSpace => {
             Some("compact, defragment and disarm the alarm, or raise --quota-backend-bytes")
         }

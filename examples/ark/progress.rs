@@ -1,6 +1,8 @@
 //! Progress on a terminal: how much is done, how fast it goes, how long it will take. Nothing elsewhere.
 
 use std::fmt::Write;
+use std::io::{Write as _, stderr};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use etcd_ark::backup::{Phase, Progress};
@@ -50,6 +52,7 @@ fn write_rate(state: &ProgressState, out: &mut dyn Write) {
 pub(crate) struct ProgressLine {
     bar: ProgressBar,
     unit: Unit,
+    restarts: AtomicU32,
 }
 
 impl ProgressLine {
@@ -58,14 +61,25 @@ impl ProgressLine {
         if !bar.is_hidden() {
             bar.enable_steady_tick(TICK);
         }
-        Self { bar, unit }
+        Self { bar, unit, restarts: AtomicU32::new(0) }
     }
 
     /// Shows how far the phase has come; rate and time left are of the phase.
     pub(crate) fn show(&self, progress: Progress) {
+        if self.restarts.swap(progress.restarts, Ordering::Relaxed) < progress.restarts {
+            self.tell_restart(progress.restarts);
+        }
         self.begin(phase_name(progress.phase), progress.total_keys);
         self.bar.set_message(BinaryBytes(progress.bytes).to_string());
         self.bar.set_position(progress.keys);
+    }
+
+    /// Says why it all begins again, even if standard error is no terminal.
+    fn tell_restart(&self, restarts: u32) {
+        self.bar.reset();
+        let text = "note: the cluster compacted the revision that was being read; beginning anew";
+        // Nothing is lost if nobody can read it.
+        self.bar.suspend(|| drop(writeln!(stderr(), "{text} (restart {restarts})")));
     }
 
     /// Shows the bytes that are read through it.
@@ -98,6 +112,7 @@ impl ProgressLine {
 
 fn phase_name(phase: Phase) -> &'static str {
     match phase {
+        Phase::Fetching => "fetching",
         Phase::Reading => "reading",
         Phase::Verifying => "verifying",
         Phase::Comparing => "comparing",

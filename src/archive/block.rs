@@ -1,9 +1,11 @@
 //! Blocks: sorted runs of records, each hashed and compressed on its own.
 
+use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::io::Cursor;
 
 use bytes::Bytes;
+use zstd::bulk::{Compressor, Decompressor};
 
 use super::error::{Fault, FormatError};
 use super::fixed::{Fields, overwrite};
@@ -99,8 +101,35 @@ fn compress(raw: &[u8], level: i32) -> Option<Vec<u8>> {
     let mut out = Cursor::new(Vec::with_capacity(ROOM + raw.len() + HASH_LEN));
     out.set_position(ROOM as u64);
     // The only error of a valid call is that the result would not fit, hence not be smaller.
-    let len = zstd::bulk::Compressor::new(level).ok()?.compress_to_buffer(raw, &mut out).ok()?;
+    let len = with_compressor(level, |compressor| compressor.compress_to_buffer(raw, &mut out).ok())?;
     (len < raw.len()).then(|| out.into_inner())
+}
+
+thread_local! {
+    // A context is a megabyte that would be allocated and cleared for every block.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn with_compressor<T>(level: i32, work: impl FnOnce(&mut Compressor<'_>) -> Option<T>) -> Option<T> {
+    COMPRESSOR.with_borrow_mut(|kept| {
+        let compressor = match kept {
+            Some(compressor) => compressor,
+            None => kept.insert(Compressor::new(level).ok()?),
+        };
+        compressor.set_compression_level(level).ok()?;
+        work(compressor)
+    })
+}
+
+fn with_decompressor<T>(work: impl FnOnce(&mut Decompressor<'_>) -> Option<T>) -> Option<T> {
+    DECOMPRESSOR.with_borrow_mut(|kept| {
+        let decompressor = match kept {
+            Some(decompressor) => decompressor,
+            None => kept.insert(Decompressor::new().ok()?),
+        };
+        work(decompressor)
+    })
 }
 
 /// Of records that the cutter wrote.
@@ -344,7 +373,7 @@ fn decompress(stored: &[u8], raw_len: usize) -> Result<Vec<u8>, Fault> {
         return Err(Fault::Decompression);
     }
     let mut raw = Vec::with_capacity(raw_len);
-    let mut decompressor = zstd::bulk::Decompressor::new().map_err(|_| Fault::Decompression)?;
-    decompressor.decompress_to_buffer(stored, &mut raw).map_err(|_| Fault::Decompression)?;
+    with_decompressor(|decompressor| decompressor.decompress_to_buffer(stored, &mut raw).ok())
+        .ok_or(Fault::Decompression)?;
     if raw.len() == raw_len { Ok(raw) } else { Err(Fault::Decompression) }
 }

@@ -1,29 +1,24 @@
-use std::collections::{BTreeSet, VecDeque};
-use std::mem;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::io::AsyncWrite;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::join;
 
 #[cfg(feature = "encrypt")]
 use super::crypt::Encryption;
-use super::facts::{read_auth, read_members, versions};
-use super::leases::read_leases;
+use super::facts::versions;
+use super::keys::Keys;
 use super::output::Output;
+use super::pipeline::Pipeline;
 use super::progress::{Observer, Phase, Progress};
-use crate::archive::{
-    Auth, BackupOption, Compression, Cutter, Encoder, Header, Members, Options, RawBlock, SealedBlock,
-    Summary,
-};
+use crate::archive::{Auth, BackupOption, Compression, Header, Members, Options, Summary};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::PendingFile;
-use crate::stream::{Scan, ScanPage};
-use crate::types::{self, KeyRange, LeaseId};
+use crate::types::{self, KeyRange};
 
-/// Blocks that are hashed and compressed while others are read and written.
-const SEALING: usize = 4;
+/// Enough for a compaction that comes at a bad moment, even twice; too few to go on for hours in vain.
+const RESTARTS: u32 = 3;
 
 /// A backup to be made: the keys of a range at one revision, while the cluster goes on.
 ///
@@ -43,6 +38,8 @@ pub struct Backup {
     compression: Compression,
     #[cfg(feature = "encrypt")]
     encryption: Option<Encryption>,
+    restarts: u32,
+    via_snapshot: bool,
     observer: Observer,
 }
 
@@ -62,7 +59,9 @@ pub struct BackupReport {
     pub members: Members,
     /// How the backup was made, as the archive tells.
     pub options: Options,
-    /// How long it took.
+    /// How often it was begun anew, since what was being read had been compacted.
+    pub restarts: u32,
+    /// How long it took, all attempts together.
     pub elapsed: Duration,
 }
 
@@ -81,6 +80,8 @@ impl Backup {
             compression: Compression::default(),
             #[cfg(feature = "encrypt")]
             encryption: None,
+            restarts: RESTARTS,
+            via_snapshot: false,
             observer: Observer::default(),
         }
     }
@@ -104,7 +105,25 @@ impl Backup {
         Self { encryption: Some(encryption), ..self }
     }
 
-    /// Calls this when reading begins, and after every page. Default: nobody is told.
+    /// How often a backup into a file is begun anew, at a newer revision, if the cluster compacts the revision that
+    /// is being read. Default: 3 times.
+    #[must_use]
+    pub fn restarts(self, restarts: u32) -> Self {
+        Self { restarts, ..self }
+    }
+
+    /// Takes a member's [snapshot](crate::Member::snapshot) and reads the keys out of it, instead of scanning them:
+    /// for clusters that compact their history faster than it can be read. Default: scan.
+    ///
+    /// The archive is the same, at the revision of the snapshot. It needs the root role if authentication is on,
+    /// the whole database is transferred whatever the range, and twice its size is needed for temporary files, in
+    /// the folder that `TMPDIR` names. Memory is bounded all the same.
+    #[must_use]
+    pub fn via_snapshot(self) -> Self {
+        Self { via_snapshot: true, ..self }
+    }
+
+    /// Calls this when reading begins, or begins anew, and after every page. Default: nobody is told.
     #[must_use]
     pub fn on_progress(self, observe: impl Fn(Progress) + Send + Sync + 'static) -> Self {
         Self { observer: Observer::new(observe), ..self }
@@ -115,7 +134,7 @@ impl Backup {
     ///
     /// # Errors
     ///
-    /// As [`Backup::write_to`], and [`ErrorKind::AlreadyExists`] if there is something of that name.
+    /// As [`Backup::fill`], and [`ErrorKind::AlreadyExists`] if there is something of that name.
     /// No file is left behind then.
     ///
     /// # Cancel safety
@@ -123,12 +142,40 @@ impl Backup {
     /// Dropped, it leaves no file, but for a moment at the very end, when it leaves a complete one.
     pub async fn save(&self, client: &Client, path: impl Into<PathBuf>) -> Result<BackupReport> {
         let mut file = PendingFile::create(path).await?;
-        let report = self.write_to(client, &mut file).await?;
+        let report = self.fill(client, &mut file).await?;
         file.commit().await?;
         Ok(report)
     }
 
-    /// Makes the backup and writes it, forward only. Memory is bounded by a page and a few blocks.
+    /// Makes the backup and writes it into a file, for the caller to commit. If the revision is compacted while
+    /// it is read, the file is emptied and the backup begun anew, as often as [`Backup::restarts`] says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backup::write_to`]; [`ErrorKind::Compacted`] only once there are no restarts left. The file must
+    /// not be committed then.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped at any time; the file must not be committed then.
+    pub async fn fill(&self, client: &Client, file: &mut PendingFile) -> Result<BackupReport> {
+        let began = Instant::now();
+        let mut restarts = 0;
+        loop {
+            match self.attempt(client, file, restarts).await {
+                Err(error) if error.kind() != ErrorKind::Compacted => return Err(error),
+                Err(error) if restarts == self.restarts => return Err(outrun(&error, restarts)),
+                Err(_) => restarts += 1,
+                Ok(report) => return Ok(BackupReport { elapsed: began.elapsed(), ..report }),
+            }
+            file.clear().await?;
+        }
+    }
+
+    /// Makes the backup and writes it, forward only. Memory is bounded by a few pages and blocks.
+    ///
+    /// What is written can't be taken back, so this never begins anew: that is what [`Backup::fill`] and
+    /// [`Backup::save`] are for.
     ///
     /// # Errors
     ///
@@ -142,25 +189,49 @@ impl Backup {
     where
         W: AsyncWrite + Unpin + Send,
     {
+        self.attempt(client, writer, 0).await.map_err(|error| match error.kind() {
+            ErrorKind::Compacted => error.context(
+                "the cluster compacted the revision that was being read, and what is written can't be taken \
+                 back; save to a file, where a backup can begin anew",
+            ),
+            _ => error,
+        })
+    }
+
+    async fn attempt<W>(&self, client: &Client, writer: &mut W, restarts: u32) -> Result<BackupReport>
+    where
+        W: AsyncWrite + Unpin + Send,
+    {
         let began = Instant::now();
-        let mut progress = self.observer.begin(Phase::Reading, None);
-        let mut scan = client.scan(Scan::new(self.range.clone()));
-        let first = scan.next_page().await?;
-        let pinned = first.as_ref().map(|page| page.header).ok_or_else(no_answer)?;
-        progress.expect(scan.total());
+        let mut keys = self.keys(client).await?;
+        let mut progress = self.observer.begin_again(Phase::Reading, restarts);
+        let mut page = keys.next_page().await?;
+        let pinned = keys.pinned().ok_or_else(no_answer)?;
+        progress.expect(keys.total());
 
         let header = Box::pin(self.header(client, pinned)).await;
         let mut pipeline = Pipeline::begin(&header, self.compression, self.output(writer)?).await?;
-        let mut page = first;
         while let Some(read) = page {
-            progress.add(read.kvs.len() as u64, pipeline.take(read).await?);
-            page = scan.next_page().await?;
+            let count = read.kvs.len() as u64;
+            // The next page is on its way while this one is cut, compressed and written.
+            let (next, taken) = join!(keys.next_page(), pipeline.take(read));
+            progress.add(count, taken?);
+            page = next?;
         }
         let options = self.options();
         let leases = Box::pin(pipeline.leases(client)).await?;
         let (auth, members) = Box::pin(pipeline.facts(client, &options)).await?;
         let summary = pipeline.finish().await?;
-        Ok(BackupReport { header, summary, leases, auth, members, options, elapsed: began.elapsed() })
+        let elapsed = began.elapsed();
+        Ok(BackupReport { header, summary, leases, auth, members, options, restarts, elapsed })
+    }
+
+    async fn keys(&self, client: &Client) -> Result<Keys> {
+        if self.via_snapshot {
+            Keys::database(client, &self.range, &self.observer).await
+        } else {
+            Ok(Keys::scan(client, &self.range))
+        }
     }
 
     fn output<'w, W: AsyncWrite + Unpin>(&self, writer: &'w mut W) -> Result<Output<'w, W>> {
@@ -176,7 +247,11 @@ impl Backup {
             Compression::Zstd(level) => format!("zstd {level}"),
         };
         let option = |name: &str, value| BackupOption { name: name.to_owned(), value };
-        Options { options: vec![option("compression", compression), option("range", self.range.to_string())] }
+        let mut options = vec![option("compression", compression), option("range", self.range.to_string())];
+        if self.via_snapshot {
+            options.push(option("read", "via snapshot".to_owned()));
+        }
+        Options { options }
     }
 
     pub(super) async fn header(&self, client: &Client, pinned: types::Header) -> Header {
@@ -197,99 +272,15 @@ fn no_answer() -> Error {
     Error::new(ErrorKind::Protocol, "the scan ended without a page")
 }
 
-/// Cut, hash and compress on other threads, write in order.
-pub(super) struct Pipeline<'w, W> {
-    cutter: Cutter,
-    sealing: VecDeque<JoinHandle<SealedBlock>>,
-    compression: Compression,
-    encoder: Encoder,
-    leases: BTreeSet<LeaseId>,
-    output: Output<'w, W>,
-}
-
-impl<'w, W: AsyncWrite + Unpin> Pipeline<'w, W> {
-    pub(super) async fn begin(
-        header: &Header,
-        compression: Compression,
-        mut output: Output<'w, W>,
-    ) -> Result<Self> {
-        let (encoder, start) = Encoder::new(header)?;
-        output.write(&start).await?;
-        let (sealing, leases) = (VecDeque::new(), BTreeSet::new());
-        Ok(Self { cutter: Cutter::new(), sealing, compression, encoder, leases, output })
-    }
-
-    /// Takes a page and says how many bytes of keys and values it held.
-    pub(super) async fn take(&mut self, page: ScanPage) -> Result<u64> {
-        let mut bytes = 0;
-        for kv in &page.kvs {
-            bytes += (kv.key.len() + kv.value.len()) as u64;
-            self.leases.extend(kv.lease);
-            if let Some(block) = self.cutter.push(kv)? {
-                self.seal(block).await?;
-            }
-        }
-        Ok(bytes)
-    }
-
-    async fn seal(&mut self, block: RawBlock) -> Result<()> {
-        let compression = self.compression;
-        self.sealing.push_back(spawn_blocking(move || block.seal(compression)));
-        if self.sealing.len() > SEALING { self.append_oldest().await } else { Ok(()) }
-    }
-
-    async fn append_oldest(&mut self) -> Result<()> {
-        let Some(oldest) = self.sealing.pop_front() else { return Ok(()) };
-        let sealed = oldest.await.map_err(|error| {
-            Error::new(ErrorKind::Io, "compressing a block was cut off").with_source(error)
-        })?;
-        self.output.write(&self.encoder.append(sealed)?).await
-    }
-
-    /// Writes what is left of the records, and the leases that they go with; says how many.
-    pub(super) async fn leases(&mut self, client: &Client) -> Result<u64> {
-        if let Some(last) = mem::take(&mut self.cutter).finish() {
-            self.seal(last).await?;
-        }
-        while !self.sealing.is_empty() {
-            self.append_oldest().await?;
-        }
-        let leases = read_leases(client, mem::take(&mut self.leases)).await?;
-        self.output.write(&self.encoder.leases(&leases)?).await?;
-        Ok(leases.len() as u64)
-    }
-
-    /// Writes what there is beside keys and leases.
-    async fn facts(&mut self, client: &Client, options: &Options) -> Result<(Auth, Members)> {
-        let auth = self.auth(read_auth(client).await).await?;
-        let members = read_members(client).await;
-        self.output.write(&self.encoder.members(&members)?).await?;
-        self.output.write(&self.encoder.options(options)?).await?;
-        Ok((auth, members))
-    }
-
-    /// Writes the end.
-    pub(super) async fn finish(mut self) -> Result<Summary> {
-        let (end, summary) = self.encoder.finish()?;
-        self.output.write(&end).await?;
-        self.output.finish().await?;
-        Ok(summary)
-    }
-
-    /// Writes users and roles; if they are too many, that they are.
-    async fn auth(&mut self, read: Auth) -> Result<Auth> {
-        let (frame, auth) = match self.encoder.auth(&read) {
-            Ok(frame) => (frame, read),
-            Err(error) => {
-                let note = Auth { state: read.state, missing: error.to_string(), ..Auth::default() };
-                (self.encoder.auth(&note)?, note)
-            }
-        };
-        self.output.write(&frame).await?;
-        Ok(auth)
-    }
-}
-
-pub(super) fn cannot_write(error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Io, "cannot write the archive").with_source(error)
+fn outrun(error: &Error, restarts: u32) -> Error {
+    let attempts = restarts + 1;
+    let plural = if attempts == 1 { "" } else { "s" };
+    Error::new(
+        ErrorKind::Compacted,
+        format!(
+            "the cluster compacts its history faster than the keys can be read: in {attempts} attempt{plural} \
+             the revision that was being read was gone before the end; read via a snapshot, which needs no \
+             history ({error})"
+        ),
+    )
 }

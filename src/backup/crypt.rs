@@ -216,19 +216,19 @@ impl Sealer {
     pub(super) fn new(encryption: &Encryption) -> Result<Self> {
         let sealed = Buffer::default();
         let stream =
-            encryption.encryptor()?.wrap_output(sealed.clone()).map_err(super::create::cannot_write)?;
+            encryption.encryptor()?.wrap_output(sealed.clone()).map_err(super::output::cannot_write)?;
         Ok(Self { stream, sealed })
     }
 
     /// Takes the next bytes, and gives what is ready to be written.
     pub(super) fn seal(&mut self, bytes: &[u8]) -> Result<Vec<u8>> {
-        self.stream.write_all(bytes).map_err(super::create::cannot_write)?;
+        self.stream.write_all(bytes).map_err(super::output::cannot_write)?;
         Ok(self.sealed.take())
     }
 
     /// What is left.
     pub(super) fn finish(self) -> Result<Vec<u8>> {
-        self.stream.finish().map_err(super::create::cannot_write)?;
+        self.stream.finish().map_err(super::output::cannot_write)?;
         Ok(self.sealed.take())
     }
 }

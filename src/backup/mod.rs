@@ -7,11 +7,14 @@ mod compare;
 mod create;
 #[cfg(feature = "encrypt")]
 mod crypt;
+mod database;
 mod diff;
 mod facts;
+mod keys;
 mod leases;
 mod open;
 mod output;
+mod pipeline;
 mod progress;
 mod records;
 mod restore;

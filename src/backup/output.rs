@@ -1,9 +1,8 @@
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use super::create::cannot_write;
 #[cfg(feature = "encrypt")]
 use super::crypt::{Encryption, Sealer};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// Where an archive is written to, encrypted or as it is.
 pub(super) struct Output<'w, W> {
@@ -42,4 +41,8 @@ impl<'w, W: AsyncWrite + Unpin> Output<'w, W> {
         }
         self.writer.flush().await.map_err(cannot_write)
     }
+}
+
+pub(super) fn cannot_write(error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Io, "cannot write the archive").with_source(error)
 }

@@ -13,12 +13,16 @@ pub struct Progress {
     pub bytes: u64,
     /// How many keys there are to do in this phase, once that is known.
     pub total_keys: Option<u64>,
+    /// How often the phase was begun anew before.
+    pub restarts: u32,
 }
 
 /// A part of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
+    /// Fetching a member's snapshot, to read keys out of it. Only bytes are counted.
+    Fetching,
     /// Reading the cluster's keys into an archive.
     Reading,
     /// Reading an archive through and checking it.
@@ -39,7 +43,15 @@ impl Observer {
     }
 
     pub(super) fn begin(&self, phase: Phase, total_keys: Option<u64>) -> Tracker {
-        let so_far = Progress { phase, keys: 0, bytes: 0, total_keys };
+        self.track(Progress { phase, keys: 0, bytes: 0, total_keys, restarts: 0 })
+    }
+
+    /// Begins a phase that was begun so many times before.
+    pub(super) fn begin_again(&self, phase: Phase, restarts: u32) -> Tracker {
+        self.track(Progress { phase, keys: 0, bytes: 0, total_keys: None, restarts })
+    }
+
+    fn track(&self, so_far: Progress) -> Tracker {
         (self.0)(so_far);
         Tracker { observer: self.clone(), so_far }
     }

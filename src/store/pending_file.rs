@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use tempfile::{NamedTempFile, TempPath};
 use tokio::fs::File;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncSeekExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::spawn_blocking;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -40,6 +40,25 @@ impl PendingFile {
             blocking(move || begin(&begun)).await.map_err(|error| io_error("create", &path, error))?;
         let (file, temporary) = temporary.into_parts();
         Ok(Self { path, temporary, file: File::from_std(file) })
+    }
+
+    /// Empties the file, to be written afresh.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`] if the disk fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped at any time; the file is then of no use.
+    pub async fn clear(&mut self) -> Result<()> {
+        let cleared = async {
+            // Writes that are still under way would land in the emptied file.
+            self.file.flush().await?;
+            self.file.set_len(0).await?;
+            self.file.rewind().await.map(drop)
+        };
+        cleared.await.map_err(|error| io_error("write", &self.path, error))
     }
 
     /// Makes the file durable and gives it its name, durably too.
@@ -137,6 +156,18 @@ mod tests {
         file.commit().await.unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"content");
         assert_eq!(entries(folder.path()), ["out"]);
+    }
+
+    #[tokio::test]
+    async fn a_cleared_file_holds_only_what_is_written_after() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let mut file = PendingFile::create(&path).await.unwrap();
+        file.write_all(&[b'x'; 100_000]).await.unwrap();
+        file.clear().await.unwrap();
+        file.write_all(b"afresh").await.unwrap();
+        file.commit().await.unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"afresh");
     }
 
     #[tokio::test]

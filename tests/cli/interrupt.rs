@@ -124,18 +124,36 @@ async fn waiting_for_input_can_be_interrupted() {
 }
 
 #[tokio::test]
+async fn a_compaction_under_a_backup_begins_it_anew() {
+    let (place, outcome) = compacted("backup -o saved.ark --command-timeout 1m -w json").await;
+    let outcome = outcome.succeeded();
+    assert_eq!(
+        (outcome.json()["restarts"].as_u64(), outcome.json()["keys"].as_u64()),
+        (Some(1), Some(20_000))
+    );
+    assert!(outcome.stderr.contains("beginning anew (restart 1)"), "{}", outcome.stderr);
+    place.run("verify saved.ark").await.succeeded();
+}
+
+#[tokio::test]
 async fn a_compaction_under_a_backup_has_a_code_of_its_own() {
+    let (place, outcome) = compacted("backup -o saved.ark --command-timeout 1m --restarts 0").await;
+    let outcome = outcome.failed(5, "compacts its history faster");
+    assert!(outcome.stderr.contains("run the backup again"), "{}", outcome.stderr);
+    assert_eq!(place.files(), [""; 0]);
+}
+
+/// What comes of a backup when all history is compacted in the middle of it.
+async fn compacted(line: &str) -> (Place, Outcome) {
     let place = Place::holding("a/", KEYS, VALUE_BYTES).await;
     let proxy = Proxy::stalling(place.server.port(), Way::Answer, 4 << 20).await;
-    let child = stuck(&place, &proxy, "backup -o saved.ark --command-timeout 1m").await;
+    let child = stuck(&place, &proxy, line).await;
     place.server.etcdctl(&["put", "a/00000000", "newer"]).await;
     let latest = place.server.etcdctl(&["get", "a/00000000", "-w", "json"]).await;
     let latest: serde_json::Value = serde_json::from_str(&latest).unwrap();
     place.server.etcdctl(&["compaction", &latest["header"]["revision"].to_string()]).await;
     proxy.set(Fault::None);
-    let outcome = finish(child).await.failed(5, "compacted");
-    assert!(outcome.stderr.contains("run the backup again"), "{}", outcome.stderr);
-    assert_eq!(place.files(), [""; 0]);
+    (place, finish(child).await)
 }
 
 #[tokio::test]

@@ -147,6 +147,22 @@ async fn a_value_of_the_largest_size_goes_the_whole_way() {
 }
 
 #[tokio::test]
+async fn a_backup_via_a_snapshot_is_the_same() {
+    let place = Place::holding("a/", 1000, 300).await;
+    crate::ark::fill(&place.server, "b/", 10, 10).await;
+    let scanned = place.json("backup -o scanned.ark --prefix a/").await;
+    let saved = place.json("backup -o saved.ark --prefix a/ --via-snapshot").await;
+    assert_eq!((&saved["keys"], &saved["restarts"]), (&json!(1000), &json!(0)));
+    assert_eq!(saved["state_root"], scanned["state_root"]);
+    assert_same(&saved, &place.json("verify saved.ark").await);
+    let piped = place.run("backup -o - --prefix a/ --via-snapshot -w json").await.succeeded();
+    place.write("piped.ark", &piped.stdout);
+    assert_eq!(place.json("verify piped.ark").await["state_root"], scanned["state_root"]);
+    let options = &place.json("info saved.ark").await["options"];
+    assert_eq!(options[2], json!({"name": "read", "value": "via snapshot"}));
+}
+
+#[tokio::test]
 async fn users_members_and_options_are_shown() {
     let place = Place::new().await;
     place.server.etcdctl(&["role", "add", "reader"]).await;

@@ -1,13 +1,17 @@
 //! Backups: what they hold, and that a failed one never looks like a good one.
 
 use std::path::Path;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use etcd_ark::archive::{AuthState, Header};
-use etcd_ark::backup::{ArchiveFile, Backup, BackupReport, verify};
+use etcd_ark::backup::{ArchiveFile, Backup, BackupReport, Progress, verify};
 use etcd_ark::{Client, Compact, Credentials, ErrorKind, GrantLease, KeyRange, KeyValue, Put, Revision};
 use tempfile::{TempDir, tempdir};
 use tokio::fs::File;
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
 
 use crate::client_of;
 use crate::scan::load;
@@ -190,25 +194,63 @@ async fn a_member_that_dies_or_a_caller_who_leaves_leaves_no_file() {
     assert_eq!(entries(&folder), 0);
 }
 
-#[tokio::test]
-async fn compaction_in_the_middle_fails_the_backup_and_leaves_no_file() {
+/// Changes a key and compacts the history up to there, before this returns.
+fn compact_now(client: &Client) {
+    block_in_place(|| {
+        Handle::current().block_on(async {
+            let newest = client.put("another", "change").await.unwrap().header.revision;
+            client.send(Compact::new(newest)).await.unwrap();
+        });
+    });
+}
+
+/// A backup during which the history is compacted after the first page, in each of the first `times` attempts.
+async fn compacted(times: u32) -> (Server, Client, Backup) {
     let server = Server::start().await;
     let client = client_of(&server).await;
+    load(&client, "k", 20_000, &"v".repeat(2000)).await;
+    let (other, attempts) = (client.clone(), AtomicU32::new(0));
+    let backup = Backup::new().on_progress(move |progress: Progress| {
+        let attempt = progress.restarts + 1;
+        if progress.keys > 0 && attempt <= times && attempts.fetch_max(attempt, Relaxed) < attempt {
+            compact_now(&other);
+        }
+    });
+    (server, client, backup)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn compaction_in_the_middle_begins_the_backup_anew() {
+    let (_server, client, backup) = compacted(2).await;
     let folder = tempdir().unwrap();
-    load(&client, "k", 5000, &"v".repeat(2000)).await;
-    let other = client.clone();
-    // Compacts at the first sign of progress, while most pages are still to be read.
-    let compact = move |_| {
-        let client = other.clone();
-        tokio::spawn(async move {
-            let newest = client.put("another", "change").await?.header.revision;
-            client.send(Compact::new(newest)).await
-        });
-    };
-    let error =
-        Backup::new().on_progress(compact).save(&client, folder.path().join("a.ark")).await.unwrap_err();
+    let before = client.get("k00000000").await.unwrap().unwrap().mod_revision;
+    let report = backup.save(&client, folder.path().join("a.ark")).await.unwrap();
+    assert_eq!((report.restarts, report.summary.records), (2, 20_001));
+    assert!(report.header.revision > before);
+    let path = folder.path().join("a.ark");
+    assert!(verify(File::open(&path).await.unwrap()).await.unwrap().is_good());
+    let again = Backup::new().save(&client, folder.path().join("b.ark")).await.unwrap();
+    assert_eq!((again.restarts, again.summary.state_root), (0, report.summary.state_root));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_is_compacted_time_after_time_gives_up_and_leaves_no_file() {
+    let (_server, client, backup) = compacted(u32::MAX).await;
+    let folder = tempdir().unwrap();
+    let error = backup.clone().restarts(1).save(&client, folder.path().join("a.ark")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Compacted, "{error}");
+    assert!(error.to_string().contains("in 2 attempts"), "{error}");
     assert_eq!(entries(&folder), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_went_into_a_pipe_is_not_begun_anew() {
+    let (_server, client, backup) = compacted(u32::MAX).await;
+    let mut written = Vec::new();
+    let error = backup.write_to(&client, &mut written).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Compacted, "{error}");
+    assert!(error.to_string().contains("save to a file"), "{error}");
+    assert!(!verify(&written[..]).await.unwrap().is_good());
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod admin_matrix;
 mod auth_admin;
 mod backup;
 mod cluster_admin;
+mod compaction;
 mod connect;
 mod consistency;
 mod damage;

@@ -28,8 +28,12 @@ async fn make(arguments: &Arguments, connection: &Connection) -> Result<(BackupR
     let client = connect(connection).await?;
     let line = ProgressLine::new(Unit::Keys);
     let backup = Backup::new().range(arguments.keys.range()).on_progress(move |progress| line.show(progress));
-    let backup = unlock::encrypted(backup, &arguments.encrypt)?;
-    let report = backup.write_to(&client, &mut sink).await?;
+    let backup = unlock::encrypted(backup, &arguments.encrypt)?.restarts(arguments.restarts);
+    let backup = if arguments.via_snapshot { backup.via_snapshot() } else { backup };
+    let report = match &mut sink {
+        Sink::File(file) => backup.fill(&client, file).await?,
+        Sink::Stdout(stdout) => backup.write_to(&client, stdout).await?,
+    };
     Ok((report, sink))
 }
 
@@ -44,5 +48,6 @@ fn describe(report: &BackupReport, target: &Target) -> Report {
         .and(describe::auth(&report.auth))
         .and(describe::members(&report.members))
         .and(describe::options(&report.options))
+        .with("restarts", Value::Count(report.restarts.into()))
         .with("seconds", Value::Seconds(report.elapsed))
 }

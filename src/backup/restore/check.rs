@@ -1,7 +1,7 @@
 use crate::archive::{Compression, Header, Root};
 use crate::backup::compare::{Archived, Compared, Comparison, Live};
-use crate::backup::create::Pipeline;
 use crate::backup::output::Output;
+use crate::backup::pipeline::Pipeline;
 use crate::backup::progress::Tracker;
 use crate::backup::records::Records;
 use crate::backup::selection::Segment;

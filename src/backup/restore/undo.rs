@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use super::plan::Decided;
 use crate::archive::{Compression, Header};
-use crate::backup::create::{Backup, Pipeline};
+use crate::backup::create::Backup;
 use crate::backup::output::Output;
+use crate::backup::pipeline::Pipeline;
 use crate::client::Client;
 use crate::error::Result;
 use crate::store::PendingFile;
