@@ -13,7 +13,7 @@ use clap::{Arg, Args as Flags, CommandFactory, FromArgMatches, Id, Parser, Subco
 use etcd_ark::KeyRange;
 
 pub(crate) use self::diff::{Diff, Side};
-pub(crate) use self::restore::{Consent, Plan, Restore, Undo};
+pub(crate) use self::restore::{Consent, How, Plan, Restore, Undo, Users};
 use crate::failure::exit_codes;
 use crate::key::{self, Key};
 use crate::output::Format;
@@ -128,8 +128,8 @@ pub(crate) enum Command {
     /// Write an archive's keys to the cluster.
     ///
     /// The whole archive is verified and compared with the cluster, and what will be done is shown, before the first
-    /// key is written. Leases are granted again, with their ids and full times. An interrupted restore goes on when it
-    /// is started again.
+    /// key is written. Leases are granted again, by default with their ids and full times. An interrupted restore goes on
+    /// when it is started again.
     Restore(Restore),
     /// Show what a restore would do, and do nothing.
     Plan(Plan),

@@ -159,12 +159,29 @@ fn first_line(path: &Path) -> io::Result<String> {
 }
 
 fn ask(name: &str) -> Result<Secret, Failure> {
-    if !io::stdin().is_terminal() {
-        return Err(Failure::usage(format!("no password for user {name}, and no terminal to ask on"))
-            .help("give it by --password-file or ETCDCTL_PASSWORD"));
+    prompt("Password", name, "give it by --password-file or ETCDCTL_PASSWORD").map(Secret)
+}
+
+/// The password that a new user is to have.
+pub(crate) fn ask_for_new(name: &str) -> Result<String, Failure> {
+    const HELP: &str = "give it by --passwords-from, or say --no-passwords";
+    let password = prompt("New password", name, HELP)?;
+    if password.is_empty() || prompt("Once more the new password", name, HELP)? != password {
+        return Err(Failure::usage(format!(
+            "no password for user {name}: it is empty, or not the same twice"
+        )));
     }
-    match rpassword::prompt_password(format!("Password of {name}: ")) {
-        Ok(password) => Ok(Secret(password)),
+    Ok(password)
+}
+
+fn prompt(what: &str, name: &str, help: &str) -> Result<String, Failure> {
+    if !io::stdin().is_terminal() {
+        return Err(
+            Failure::usage(format!("no password for user {name}, and no terminal to ask on")).help(help)
+        );
+    }
+    match rpassword::prompt_password(format!("{what} of {name}: ")) {
+        Ok(password) => Ok(password),
         Err(error) if error.kind() == io::ErrorKind::Interrupted => {
             Err(Failure::new(Exit::Interrupted, "interrupted; nothing was done"))
         }

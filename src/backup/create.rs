@@ -9,6 +9,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 #[cfg(feature = "encrypt")]
 use super::crypt::Encryption;
 use super::facts::{read_auth, read_members, versions};
+use super::grants::explained;
 use super::leases::read_leases;
 use super::output::Output;
 use super::progress::{Observer, Phase, Progress};
@@ -145,7 +146,7 @@ impl Backup {
         let began = Instant::now();
         let mut progress = self.observer.begin(Phase::Reading, None);
         let mut scan = client.scan(Scan::new(self.range.clone()));
-        let first = scan.next_page().await?;
+        let first = explained(scan.next_page().await, client, &self.range).await?;
         let pinned = first.as_ref().map(|page| page.header).ok_or_else(no_answer)?;
         progress.expect(scan.total());
 
@@ -259,12 +260,17 @@ impl<'w, W: AsyncWrite + Unpin> Pipeline<'w, W> {
         Ok(leases.len() as u64)
     }
 
+    /// Writes how it was made.
+    pub(super) async fn options(&mut self, options: &Options) -> Result<()> {
+        self.output.write(&self.encoder.options(options)?).await
+    }
+
     /// Writes what there is beside keys and leases.
     async fn facts(&mut self, client: &Client, options: &Options) -> Result<(Auth, Members)> {
         let auth = self.auth(read_auth(client).await).await?;
         let members = read_members(client).await;
         self.output.write(&self.encoder.members(&members)?).await?;
-        self.output.write(&self.encoder.options(options)?).await?;
+        self.options(options).await?;
         Ok((auth, members))
     }
 

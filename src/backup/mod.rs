@@ -9,7 +9,9 @@ mod create;
 mod crypt;
 mod diff;
 mod facts;
+mod grants;
 mod leases;
+mod leasing;
 mod open;
 mod output;
 mod progress;
@@ -25,11 +27,14 @@ pub use create::{Backup, BackupReport};
 #[cfg(feature = "encrypt")]
 pub use crypt::{Encryption, Identities, generate_identity};
 pub use diff::{Diff, DiffSide, Difference};
+pub use grants::Grants;
+pub use leasing::{LeasePolicy, LeaseTtl};
 pub use open::ArchiveFile;
 pub use progress::{Phase, Progress};
 pub use records::RecordReader;
 pub use restore::{
     PlanSummary, Restore, RestoreCheck, RestoreMode, RestorePlan, RestoreReport, Tallies, Tally, Undo,
+    UserChange, UserPlan,
 };
 pub use salvage::SalvagedFile;
 pub use selection::Selection;

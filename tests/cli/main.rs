@@ -18,6 +18,7 @@ mod files;
 mod interrupt;
 mod keys;
 mod plan;
+mod policies;
 mod restore;
 mod snapshot;
 mod terminal;

@@ -34,6 +34,7 @@ mod matrix;
 mod metrics;
 mod namespace;
 mod plan;
+mod policies;
 mod restore;
 mod scan;
 mod services;

@@ -16,6 +16,7 @@ mod sink;
 mod snapshot;
 mod undo;
 mod unlock;
+mod users;
 mod verify;
 
 use std::process::ExitCode;
