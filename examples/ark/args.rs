@@ -1,5 +1,6 @@
 //! The command line.
 
+mod copy;
 mod diff;
 mod restore;
 mod select;
@@ -12,6 +13,7 @@ use clap::builder::{BoolishValueParser, OsStringValueParser, StringValueParser, 
 use clap::{Arg, Args as Flags, CommandFactory, FromArgMatches, Id, Parser, Subcommand, ValueEnum};
 use etcd_ark::KeyRange;
 
+pub(crate) use self::copy::Copy;
 pub(crate) use self::diff::{Diff, Side};
 pub(crate) use self::restore::{Consent, How, Plan, Restore, Undo, Users};
 use crate::failure::exit_codes;
@@ -101,6 +103,9 @@ pub(crate) struct Connection {
     )]
     #[arg(value_parser = duration())]
     pub(crate) command_timeout: Duration,
+    /// What the variables begin with that may hold user and password.
+    #[arg(skip = "ETCDCTL_")]
+    pub(crate) variables: &'static str,
 }
 
 #[derive(Debug, Subcommand)]
@@ -137,6 +142,12 @@ pub(crate) enum Command {
     ///
     /// Keys that hold something else than what was restored are left alone.
     Undo(Undo),
+    /// Copy the cluster's keys to another cluster, without a file in between.
+    ///
+    /// The flags for connecting name the cluster that is read, those that begin with --to the one that is written. The source is read at one
+    /// revision, and what will be done is shown before the first key is written. At the end both are compared. Nothing is saved
+    /// for undo: make a backup of the target if it holds anything.
+    Copy(Copy),
     /// Compare the keys and values of archives and clusters.
     ///
     /// A line for each key that differs: + only in B, - only in A, ~ with another value. Exit codes are those of diff:

@@ -44,6 +44,10 @@ impl User {
         StringValueParser::new().map(|text| Self::new(&text))
     }
 
+    pub(crate) fn has_password(&self) -> bool {
+        self.password.is_some()
+    }
+
     fn new(text: &str) -> Self {
         match text.split_once(':') {
             Some((name, password)) => {
@@ -71,7 +75,7 @@ enum Source {
 
 /// The credentials to connect with; `None` if no user is named. May ask on the terminal.
 pub(crate) fn credentials(flags: &Connection) -> Result<Option<Credentials>, Failure> {
-    choose(Given::by_flags(flags), Given::by_environment())?
+    choose(Given::by_flags(flags), Given::by_environment(flags.variables))?
         .map(|(name, source)| {
             let Secret(password) = source.map_or_else(|| ask(&name), Source::read)?;
             Ok(Credentials::new(name, password))
@@ -107,13 +111,13 @@ impl Given {
         Self { user: flags.user.clone(), password: flags.password.clone(), file: flags.password_file.clone() }
     }
 
-    fn by_environment() -> Self {
-        let value = |name| env::var_os(name).filter(|value| !value.is_empty());
-        let text = |name| value(name).and_then(|value| value.into_string().ok());
+    fn by_environment(prefix: &str) -> Self {
+        let value = |name: &str| env::var_os(format!("{prefix}{name}")).filter(|value| !value.is_empty());
+        let text = |name: &str| value(name).and_then(|value| value.into_string().ok());
         Self {
-            user: text("ETCDCTL_USER").map(|text| User::new(&text)),
-            password: text("ETCDCTL_PASSWORD").map(Secret),
-            file: value("ETCDCTL_PASSWORD_FILE").map(PathBuf::from),
+            user: text("USER").map(|text| User::new(&text)),
+            password: text("PASSWORD").map(Secret),
+            file: value("PASSWORD_FILE").map(PathBuf::from),
         }
     }
 

@@ -9,6 +9,7 @@ mod ark;
 
 mod auth;
 mod connect;
+mod copy;
 mod damage;
 mod diff;
 #[cfg(feature = "encrypt")]

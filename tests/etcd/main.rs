@@ -11,6 +11,7 @@ mod backup;
 mod cluster_admin;
 mod connect;
 mod consistency;
+mod copy;
 mod damage;
 mod diff;
 #[cfg(feature = "discovery")]

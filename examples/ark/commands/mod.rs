@@ -2,6 +2,7 @@
 
 mod applying;
 mod backup;
+mod copy;
 mod describe;
 mod diff;
 mod get;
@@ -34,6 +35,7 @@ pub(crate) async fn run(args: Args, interrupts: &mut Interrupts) -> Result<ExitC
         Command::Backup(args) => backup::run(args, &connection, format, interrupts).await,
         Command::Restore(args) => restore::run(args, &connection, format, interrupts).await,
         Command::Undo(args) => undo::run(args, &connection, format, interrupts).await,
+        Command::Copy(args) => copy::run(args, &connection, format, interrupts).await,
         Command::Plan(args) => interrupts.end(plan::run(args, &connection, format), read_only).await,
         Command::Snapshot(Snapshot::Save(args)) => {
             snapshot::save(args, &connection, format, interrupts).await

@@ -103,7 +103,7 @@ impl Live {
     /// Reads one page, or goes on to the next segment; `false` after the last.
     async fn read_page(&mut self) -> Result<bool> {
         let Some(reading) = &mut self.current else { return Ok(false) };
-        let page = reading.scan.next_page().await?;
+        let page = reading.scan.next_page().await.map_err(|error| self.part.explain(error))?;
         self.pinned = self.pinned.or(reading.scan.pinned());
         match page {
             Some(page) => {
@@ -132,6 +132,14 @@ impl Part {
         match self {
             Self::Target => Some(kv).filter(|kv| segment.selects_target(&kv.key)),
             Self::Source(leasing) => segment.restored(kv).map(|kv| leasing.restored(kv)),
+        }
+    }
+
+    /// With two clusters in play, which one it is about.
+    fn explain(self, error: Error) -> Error {
+        match self {
+            Self::Target => error,
+            Self::Source(_) => error.context("reading the source"),
         }
     }
 

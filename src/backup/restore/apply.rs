@@ -23,7 +23,7 @@ use crate::backup::selection::Segment;
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::store::PendingFile;
-use crate::types::{LeaseId, Revision};
+use crate::types::{Header, LeaseId, Revision};
 
 /// What a restore is going to do. Made by [`Restore::plan`](super::Restore::plan); reads only until it is applied.
 #[derive(Debug)]
@@ -75,6 +75,15 @@ impl<'a> RestorePlan<'a> {
     #[must_use]
     pub fn summary(&self) -> &PlanSummary {
         &self.planned.summary
+    }
+
+    /// Of which cluster at which revision it is a copy; `None` if it restores an archive.
+    #[must_use]
+    pub fn source(&self) -> Option<Header> {
+        match &self.origin {
+            Origin::Archive(_) => None,
+            Origin::Cluster(_, source) => Some(*source),
+        }
     }
 
     /// Does it.
@@ -133,7 +142,7 @@ impl<'a> RestorePlan<'a> {
         let mut run =
             Run { writer: &writer, pace, progress, written: Written::default(), total, ambiguous: false };
         for pass in self.passes() {
-            let source = self.source(pass).await?;
+            let source = self.read_by(pass).await?;
             let feed = Feed::new(&mut self.planned.script, source, self.planned.summary.mode, pass)?;
             run.write(feed).await?;
         }
@@ -141,7 +150,7 @@ impl<'a> RestorePlan<'a> {
     }
 
     /// What a pass reads; deletions need nothing.
-    async fn source(&self, pass: Pass) -> Result<Option<Side<'a>>> {
+    async fn read_by(&self, pass: Pass) -> Result<Option<Side<'a>>> {
         if pass == Pass::Deletions {
             return Ok(None);
         }

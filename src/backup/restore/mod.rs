@@ -253,7 +253,7 @@ impl Restore {
         let began = Instant::now();
         let newest = self.newest(source).await?;
         let planning = Planning { restore: self, client: target, source: Some(newest.cluster_id), began };
-        Box::pin(planning.of_cluster(source, Origin::Cluster(source.clone(), newest.revision))).await
+        Box::pin(planning.of_cluster(source, Origin::Cluster(source.clone(), newest))).await
     }
 
     /// Asks for one of the keys that are to be read: the user may have no right to others.

@@ -4,13 +4,13 @@ use crate::backup::records::Records;
 use crate::backup::selection::Segment;
 use crate::client::{Client, Get};
 use crate::error::Result;
-use crate::types::{KeyRange, KeyValue, Revision};
+use crate::types::{Header, KeyRange, KeyValue};
 
 /// What a restore reads: an archive, or another cluster at one revision. Read anew for every pass.
 #[derive(Clone, Debug)]
 pub(super) enum Origin<'a> {
     Archive(&'a Records),
-    Cluster(Client, Revision),
+    Cluster(Client, Header),
 }
 
 impl<'a> Origin<'a> {
@@ -24,8 +24,7 @@ impl<'a> Origin<'a> {
         Ok(match self {
             Self::Archive(records) => Archived::new(records, segments, leased).leasing(leasing).into(),
             Self::Cluster(client, at) => {
-                let source = Live::source(client, segments, leasing, Some(*at)).await;
-                source.map_err(|error| error.context("reading the source"))?.into()
+                Live::source(client, segments, leasing, Some(at.revision)).await?.into()
             }
         })
     }
@@ -34,7 +33,7 @@ impl<'a> Origin<'a> {
     pub(super) async fn some_of(&self, range: KeyRange) -> Result<Vec<KeyValue>> {
         match self {
             Self::Archive(records) => Ok(records.of(range).next_block().await?.unwrap_or_default()),
-            Self::Cluster(client, at) => Ok(client.send(Get::new(range).limit(1).at(*at)).await?.kvs),
+            Self::Cluster(client, at) => Ok(client.send(Get::new(range).limit(1).at(at.revision)).await?.kvs),
         }
     }
 }
