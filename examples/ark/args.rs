@@ -1,5 +1,6 @@
 //! The command line.
 
+mod check_config;
 mod copy;
 mod diff;
 mod restore;
@@ -13,6 +14,7 @@ use clap::builder::{BoolishValueParser, OsStringValueParser, StringValueParser, 
 use clap::{Arg, Args as Flags, CommandFactory, FromArgMatches, Id, Parser, Subcommand, ValueEnum};
 use etcd_ark::KeyRange;
 
+pub(crate) use self::check_config::{CheckConfig, Purpose};
 pub(crate) use self::copy::Copy;
 pub(crate) use self::diff::{Diff, Side};
 pub(crate) use self::restore::{Consent, How, Plan, Restore, Undo, Users};
@@ -153,6 +155,11 @@ pub(crate) enum Command {
     /// A line for each key that differs: + only in B, - only in A, ~ with another value. Exit codes are those of diff:
     /// 0 if both are the same, 1 if they differ, above that if it could not be told.
     Diff(Diff),
+    /// Contact the cluster with the given settings, and tell of each whether it works.
+    ///
+    /// A line for each: a tick or a cross, what it is about, and what was found. Nothing is changed. The exit code is that of the first
+    /// cross.
+    CheckConfig(CheckConfig),
     /// Create an identity file, and show the recipient that goes with it.
     ///
     /// Give the recipient to `ark backup`; keep the file where backups can be restored, and a copy elsewhere: without it

@@ -8,6 +8,7 @@ mod support;
 mod ark;
 
 mod auth;
+mod check_config;
 mod connect;
 mod copy;
 mod damage;

@@ -2,6 +2,7 @@
 
 mod applying;
 mod backup;
+mod check_config;
 mod copy;
 mod describe;
 mod diff;
@@ -36,6 +37,9 @@ pub(crate) async fn run(args: Args, interrupts: &mut Interrupts) -> Result<ExitC
         Command::Restore(args) => restore::run(args, &connection, format, interrupts).await,
         Command::Undo(args) => undo::run(args, &connection, format, interrupts).await,
         Command::Copy(args) => copy::run(args, &connection, format, interrupts).await,
+        Command::CheckConfig(args) => {
+            return interrupts.end(check_config::run(args, &connection, format), read_only).await;
+        }
         Command::Plan(args) => interrupts.end(plan::run(args, &connection, format), read_only).await,
         Command::Snapshot(Snapshot::Save(args)) => {
             snapshot::save(args, &connection, format, interrupts).await
