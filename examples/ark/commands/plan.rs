@@ -95,6 +95,11 @@ pub(super) fn shown_below(
         format!("{first}\nto cluster {id} at {}, revision {revision}.\n", target.endpoints.join(", "));
     text += &numbers(plan);
     text += lost;
+    let total = &plan.total;
+    if total.create.keys + total.update.keys + total.unchanged.keys + total.keep.keys == 0 {
+        text +=
+            "Note: none of the selected keys are there to be restored; ark ls shows what an archive holds.\n";
+    }
     let found = plan.prefixes.iter().map(|(prefix, _)| &prefix[..]);
     for remark in how.keys.select.remarks(found) {
         text += &format!("Note: {remark}.\n");
