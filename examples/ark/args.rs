@@ -1,5 +1,7 @@
 //! The command line.
 
+mod check_config;
+mod copy;
 mod diff;
 mod restore;
 mod select;
@@ -12,8 +14,10 @@ use clap::builder::{BoolishValueParser, OsStringValueParser, StringValueParser, 
 use clap::{Arg, Args as Flags, CommandFactory, FromArgMatches, Id, Parser, Subcommand, ValueEnum};
 use etcd_ark::KeyRange;
 
+pub(crate) use self::check_config::{CheckConfig, Purpose};
+pub(crate) use self::copy::Copy;
 pub(crate) use self::diff::{Diff, Side};
-pub(crate) use self::restore::{Consent, Plan, Restore, Undo};
+pub(crate) use self::restore::{Consent, How, Plan, Restore, Undo, Users};
 use crate::failure::exit_codes;
 use crate::key::{self, Key};
 use crate::output::Format;
@@ -101,6 +105,9 @@ pub(crate) struct Connection {
     )]
     #[arg(value_parser = duration())]
     pub(crate) command_timeout: Duration,
+    /// What the variables begin with that may hold user and password.
+    #[arg(skip = "ETCDCTL_")]
+    pub(crate) variables: &'static str,
 }
 
 #[derive(Debug, Subcommand)]
@@ -128,8 +135,8 @@ pub(crate) enum Command {
     /// Write an archive's keys to the cluster.
     ///
     /// The whole archive is verified and compared with the cluster, and what will be done is shown, before the first
-    /// key is written. Leases are granted again, with their ids and full times. An interrupted restore goes on when it
-    /// is started again.
+    /// key is written. Leases are granted again, by default with their ids and full times. An interrupted restore goes on
+    /// when it is started again.
     Restore(Restore),
     /// Show what a restore would do, and do nothing.
     Plan(Plan),
@@ -137,11 +144,22 @@ pub(crate) enum Command {
     ///
     /// Keys that hold something else than what was restored are left alone.
     Undo(Undo),
+    /// Copy the cluster's keys to another cluster, without a file in between.
+    ///
+    /// The flags for connecting name the cluster that is read, those that begin with --to the one that is written. The source is read at one
+    /// revision, and what will be done is shown before the first key is written. At the end both are compared. Nothing is saved
+    /// for undo: make a backup of the target if it holds anything.
+    Copy(Copy),
     /// Compare the keys and values of archives and clusters.
     ///
     /// A line for each key that differs: + only in B, - only in A, ~ with another value. Exit codes are those of diff:
     /// 0 if both are the same, 1 if they differ, above that if it could not be told.
     Diff(Diff),
+    /// Contact the cluster with the given settings, and tell of each whether it works.
+    ///
+    /// A line for each: a tick or a cross, what it is about, and what was found. Nothing is changed. The exit code is that of the first
+    /// cross.
+    CheckConfig(CheckConfig),
     /// Create an identity file, and show the recipient that goes with it.
     ///
     /// Give the recipient to `ark backup`; keep the file where backups can be restored, and a copy elsewhere: without it

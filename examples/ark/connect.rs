@@ -21,6 +21,11 @@ pub(crate) async fn connect_to(flags: &Connection, endpoints: &[String]) -> Resu
 
 const UNREACHABLE: &str = "check --endpoints, and --cacert, --cert and --key if the servers use TLS";
 
+/// As [`connect`], but nobody has answered yet.
+pub(crate) fn connect_lazy(flags: &Connection) -> Result<Client, Failure> {
+    Ok(builder(flags, &flags.endpoints)?.connect_lazy()?)
+}
+
 fn builder(flags: &Connection, endpoints: &[String]) -> Result<ClientBuilder, Failure> {
     let builder = Client::builder(endpoints)?
         .connect_timeout(flags.dial_timeout)

@@ -101,6 +101,15 @@ impl Failure {
         self
     }
 
+    /// What happened, in one line.
+    pub(crate) fn summary(&self) -> String {
+        iter::once(&self.what).chain(&self.causes).cloned().collect::<Vec<_>>().join(": ")
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
     /// As the error says, but with an exit code that tells more than the error's kind.
     pub(crate) fn with_exit(self, exit: Exit) -> Self {
         Self { exit, ..self }

@@ -1,7 +1,7 @@
 //! Numbers, times and bytes as people read them.
 
 use std::fmt::{self, Write};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use etcd_ark::Escaped;
 use indicatif::{BinaryBytes, HumanCount};
@@ -30,6 +30,12 @@ pub(crate) fn seconds(duration: Duration) -> String {
         whole @ 60.. => format!("{} min {} s", whole / 60, whole % 60),
         _ => format!("{:.2} s", duration.as_secs_f64()),
     }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now() -> i64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    now.as_millis().try_into().unwrap_or(i64::MAX)
 }
 
 /// Milliseconds since 1970 as RFC 3339, in UTC. Empty for a year that has no four digits.

@@ -44,6 +44,10 @@ impl User {
         StringValueParser::new().map(|text| Self::new(&text))
     }
 
+    pub(crate) fn has_password(&self) -> bool {
+        self.password.is_some()
+    }
+
     fn new(text: &str) -> Self {
         match text.split_once(':') {
             Some((name, password)) => {
@@ -71,7 +75,7 @@ enum Source {
 
 /// The credentials to connect with; `None` if no user is named. May ask on the terminal.
 pub(crate) fn credentials(flags: &Connection) -> Result<Option<Credentials>, Failure> {
-    choose(Given::by_flags(flags), Given::by_environment())?
+    choose(Given::by_flags(flags), Given::by_environment(flags.variables))?
         .map(|(name, source)| {
             let Secret(password) = source.map_or_else(|| ask(&name), Source::read)?;
             Ok(Credentials::new(name, password))
@@ -107,13 +111,13 @@ impl Given {
         Self { user: flags.user.clone(), password: flags.password.clone(), file: flags.password_file.clone() }
     }
 
-    fn by_environment() -> Self {
-        let value = |name| env::var_os(name).filter(|value| !value.is_empty());
-        let text = |name| value(name).and_then(|value| value.into_string().ok());
+    fn by_environment(prefix: &str) -> Self {
+        let value = |name: &str| env::var_os(format!("{prefix}{name}")).filter(|value| !value.is_empty());
+        let text = |name: &str| value(name).and_then(|value| value.into_string().ok());
         Self {
-            user: text("ETCDCTL_USER").map(|text| User::new(&text)),
-            password: text("ETCDCTL_PASSWORD").map(Secret),
-            file: value("ETCDCTL_PASSWORD_FILE").map(PathBuf::from),
+            user: text("USER").map(|text| User::new(&text)),
+            password: text("PASSWORD").map(Secret),
+            file: value("PASSWORD_FILE").map(PathBuf::from),
         }
     }
 
@@ -159,12 +163,29 @@ fn first_line(path: &Path) -> io::Result<String> {
 }
 
 fn ask(name: &str) -> Result<Secret, Failure> {
-    if !io::stdin().is_terminal() {
-        return Err(Failure::usage(format!("no password for user {name}, and no terminal to ask on"))
-            .help("give it by --password-file or ETCDCTL_PASSWORD"));
+    prompt("Password", name, "give it by --password-file or ETCDCTL_PASSWORD").map(Secret)
+}
+
+/// The password that a new user is to have.
+pub(crate) fn ask_for_new(name: &str) -> Result<String, Failure> {
+    const HELP: &str = "give it by --passwords-from, or say --no-passwords";
+    let password = prompt("New password", name, HELP)?;
+    if password.is_empty() || prompt("Once more the new password", name, HELP)? != password {
+        return Err(Failure::usage(format!(
+            "no password for user {name}: it is empty, or not the same twice"
+        )));
     }
-    match rpassword::prompt_password(format!("Password of {name}: ")) {
-        Ok(password) => Ok(Secret(password)),
+    Ok(password)
+}
+
+fn prompt(what: &str, name: &str, help: &str) -> Result<String, Failure> {
+    if !io::stdin().is_terminal() {
+        return Err(
+            Failure::usage(format!("no password for user {name}, and no terminal to ask on")).help(help)
+        );
+    }
+    match rpassword::prompt_password(format!("{what} of {name}: ")) {
+        Ok(password) => Ok(password),
         Err(error) if error.kind() == io::ErrorKind::Interrupted => {
             Err(Failure::new(Exit::Interrupted, "interrupted; nothing was done"))
         }

@@ -7,6 +7,7 @@ use tokio::join;
 #[cfg(feature = "encrypt")]
 use super::crypt::Encryption;
 use super::facts::versions;
+use super::grants::explained;
 use super::keys::Keys;
 use super::output::Output;
 use super::pipeline::Pipeline;
@@ -205,7 +206,7 @@ impl Backup {
         let began = Instant::now();
         let mut keys = self.keys(client).await?;
         let mut progress = self.observer.begin_again(Phase::Reading, restarts);
-        let mut page = keys.next_page().await?;
+        let mut page = explained(keys.next_page().await, client, &self.range).await?;
         let pinned = keys.pinned().ok_or_else(no_answer)?;
         progress.expect(keys.total());
 

@@ -127,6 +127,24 @@ impl Identities {
         self
     }
 
+    /// What can be opened with these: to the identities' recipients, or to the first passphrase if there is no identity.
+    /// `None` if there is nothing.
+    #[must_use]
+    pub fn encryption(&self) -> Option<Encryption> {
+        let recipients = self.0.iter().filter_map(|key| match key {
+            Key::Identity(identity) => Some(identity.to_public()),
+            Key::Passphrase(_) => None,
+        });
+        let recipients: Vec<_> = recipients.collect();
+        if !recipients.is_empty() {
+            return Some(Encryption(To::Recipients(recipients)));
+        }
+        self.0.iter().find_map(|key| match key {
+            Key::Passphrase(passphrase) => Some(Encryption(To::Passphrase(passphrase.clone()))),
+            Key::Identity(_) => None,
+        })
+    }
+
     /// What the archive holds, if it is encrypted; otherwise the archive itself. Blocking.
     pub(super) fn open(&self, mut reader: impl ReadSeek + 'static) -> Result<Box<dyn ReadSeek>> {
         if !is_encrypted(&mut reader).map_err(super::verify::cannot_read)? {

@@ -31,7 +31,7 @@ pub(super) async fn read_auth(client: &Client) -> Auth {
     }
 }
 
-async fn read_users_and_roles(client: &Client) -> Result<(Vec<User>, Vec<Role>)> {
+pub(super) async fn read_users_and_roles(client: &Client) -> Result<(Vec<User>, Vec<Role>)> {
     let mut users = Vec::new();
     for name in sorted(client.send(ListUsers::new()).await?.users) {
         let roles = client.send(GetUser::new(&name)).await?.roles;

@@ -10,8 +10,10 @@ mod crypt;
 mod database;
 mod diff;
 mod facts;
+mod grants;
 mod keys;
 mod leases;
+mod leasing;
 mod open;
 mod output;
 mod pipeline;
@@ -28,11 +30,14 @@ pub use create::{Backup, BackupReport};
 #[cfg(feature = "encrypt")]
 pub use crypt::{Encryption, Identities, generate_identity};
 pub use diff::{Diff, DiffSide, Difference};
+pub use grants::Grants;
+pub use leasing::{LeasePolicy, LeaseTtl};
 pub use open::ArchiveFile;
 pub use progress::{Phase, Progress};
 pub use records::RecordReader;
 pub use restore::{
     PlanSummary, Restore, RestoreCheck, RestoreMode, RestorePlan, RestoreReport, Tallies, Tally, Undo,
+    UserChange, UserPlan,
 };
 pub use salvage::SalvagedFile;
 pub use selection::Selection;

@@ -80,12 +80,17 @@ impl<'w, W: AsyncWrite + Unpin> Pipeline<'w, W> {
         Ok(leases.len() as u64)
     }
 
+    /// Writes how it was made.
+    pub(super) async fn options(&mut self, options: &Options) -> Result<()> {
+        self.output.write(&self.encoder.options(options)?).await
+    }
+
     /// Writes what there is beside keys and leases.
     pub(super) async fn facts(&mut self, client: &Client, options: &Options) -> Result<(Auth, Members)> {
         let auth = self.auth(read_auth(client).await).await?;
         let members = read_members(client).await;
         self.output.write(&self.encoder.members(&members)?).await?;
-        self.output.write(&self.encoder.options(options)?).await?;
+        self.options(options).await?;
         Ok((auth, members))
     }
 

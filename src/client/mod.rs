@@ -253,6 +253,12 @@ impl Client {
         self.transport.auth().replace(credentials.into());
     }
 
+    /// As which user it acts, if it has credentials.
+    #[cfg(feature = "backup")]
+    pub(crate) fn user(&self) -> Option<String> {
+        self.transport.auth().user()
+    }
+
     /// Fails unless a member answers and the credentials are good.
     async fn check(&self) -> Result<()> {
         self.reach_any_member().await?;

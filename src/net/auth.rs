@@ -71,6 +71,12 @@ impl Auth {
         Some((state.credentials.clone()?, state.generation + 1))
     }
 
+    /// The user's name, if there are credentials.
+    #[cfg(feature = "backup")]
+    pub(crate) fn user(&self) -> Option<String> {
+        lock(&self.state).credentials.as_ref().map(|credentials| credentials.user.clone())
+    }
+
     fn is_anonymous(&self) -> bool {
         lock(&self.state).credentials.is_none()
     }

@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Child;
 use tokio::time::sleep;
 
-use crate::ark::{Outcome, Place, ark, fill, finish};
+use crate::ark::{Outcome, Place, ark, finish};
 use crate::support::{Fault, Proxy, Way};
 
 /// Much more than is let through, and than the buffers on the way hold.
@@ -154,42 +154,4 @@ async fn compacted(line: &str) -> (Place, Outcome) {
     place.server.etcdctl(&["compaction", &latest["header"]["revision"].to_string()]).await;
     proxy.set(Fault::None);
     (place, finish(child).await)
-}
-
-#[tokio::test]
-async fn a_restore_that_is_killed_at_any_moment_goes_on_and_can_be_undone() {
-    let place = Place::holding("a/", 4000, 500).await;
-    let saved = place.json("backup -o saved.ark").await;
-    let mut killed_while_writing = 0;
-    for round in 0..12_u64 {
-        place.wipe().await;
-        fill(&place.server, "b/", 200, 10).await;
-        place.server.etcdctl(&["put", "a/00000007", "before"]).await;
-        let before = place.json(&format!("backup -o before{round}.ark")).await;
-        let line = format!("restore saved.ark --yes --mode mirror --undo undo{round}.ark");
-        let mut child = place.ark(&line).spawn().unwrap();
-        // Moments spread over the whole of a restore, from before it begins to after it has ended.
-        sleep(Duration::from_millis(round * 40)).await;
-        send_if_running(Signal::KILL, &mut child);
-        child.wait().await.unwrap();
-        let left = place.count().await;
-        killed_while_writing += usize::from(left > 201 && left < 4200);
-
-        // What the first one saved is everything that both change.
-        let saved_already = place.path(&format!("undo{round}.ark")).exists();
-        let undo = if saved_already { "--no-undo".to_owned() } else { format!("--undo undo{round}.ark") };
-        place.json(&format!("restore saved.ark --yes --mode mirror {undo}")).await;
-        let after = place.json(&format!("backup -o after{round}.ark")).await;
-        assert_eq!(after["content_root"], saved["content_root"], "round {round}");
-        place.json(&format!("undo undo{round}.ark saved.ark --yes")).await;
-        let undone = place.json(&format!("backup -o undone{round}.ark")).await;
-        assert_eq!(undone["content_root"], before["content_root"], "round {round}");
-    }
-    eprintln!("{killed_while_writing} of 12 restores were killed while they wrote");
-}
-
-fn send_if_running(signal: Signal, child: &mut Child) {
-    if child.try_wait().unwrap().is_none() {
-        send(signal, child);
-    }
 }

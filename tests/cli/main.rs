@@ -8,7 +8,9 @@ mod support;
 mod ark;
 
 mod auth;
+mod check_config;
 mod connect;
+mod copy;
 mod damage;
 mod diff;
 #[cfg(feature = "encrypt")]
@@ -17,8 +19,11 @@ mod examples;
 mod files;
 mod interrupt;
 mod keys;
+mod kill;
 mod plan;
+mod policies;
 mod restore;
+mod scenario;
 mod snapshot;
 mod terminal;
 mod usage;

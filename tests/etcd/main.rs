@@ -12,6 +12,7 @@ mod cluster_admin;
 mod compaction;
 mod connect;
 mod consistency;
+mod copy;
 mod damage;
 mod diff;
 #[cfg(feature = "discovery")]
@@ -36,6 +37,7 @@ mod matrix;
 mod metrics;
 mod namespace;
 mod plan;
+mod policies;
 mod restore;
 mod scan;
 mod services;

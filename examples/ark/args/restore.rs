@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args as Flags, ValueEnum};
-use etcd_ark::backup::RestoreMode;
+use etcd_ark::backup::{LeasePolicy, LeaseTtl, RestoreMode};
 
 use super::Unlock;
 use super::select::SelectAndMap;
@@ -19,17 +19,86 @@ pub(crate) struct Plan {
     /// Restore what is left of a damaged or incomplete archive, and tell which keys are missing.
     #[arg(long)]
     pub(crate) salvage: bool,
+    #[command(flatten)]
+    pub(crate) how: How,
+    /// Let the target be another cluster than the one that was backed up.
+    #[arg(long)]
+    pub(crate) any_cluster: bool,
+}
+
+/// What is to become of which keys.
+#[derive(Debug, Flags)]
+pub(crate) struct How {
     /// What to do about keys that the cluster holds already.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) mode: Mode,
     #[command(flatten)]
     pub(crate) keys: SelectAndMap,
-    /// Let the target be another cluster than the one that was backed up.
-    #[arg(long)]
-    pub(crate) any_cluster: bool,
+    /// Which leases the keys get; keys that shared one share one again.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) leases: Leases,
+    /// How long the leases live that are granted; one that the cluster has is used as it is.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) lease_ttl: Ttl,
     /// Leave keys alone that were written after this revision: that of the plan of a restore which was interrupted.
     #[arg(long, value_name = "REVISION", value_parser = clap::value_parser!(i64).range(1..))]
     pub(crate) unchanged_since: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum Leases {
+    /// Their old ones: a holder who is still alive can go on renewing them.
+    #[default]
+    SameId,
+    /// Others, where the old ids mean something else. The same restore again finds the same ones.
+    NewId,
+    /// None: the keys stay until somebody deletes them.
+    Drop,
+}
+
+impl From<Leases> for LeasePolicy {
+    fn from(leases: Leases) -> Self {
+        match leases {
+            Leases::SameId => Self::SameId,
+            Leases::NewId => Self::NewId,
+            Leases::Drop => Self::Drop,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum Ttl {
+    /// As long as they were granted for.
+    #[default]
+    Full,
+    /// As long as they had left when they were read.
+    Remaining,
+}
+
+impl From<Ttl> for LeaseTtl {
+    fn from(ttl: Ttl) -> Self {
+        match ttl {
+            Ttl::Full => Self::Full,
+            Ttl::Remaining => Self::Remaining,
+        }
+    }
+}
+
+/// Whether users and roles are restored, and with which passwords.
+#[derive(Debug, Flags)]
+pub(crate) struct Users {
+    /// Add the users, roles and permissions that the cluster lacks, too; takes the root role.
+    ///
+    /// Nothing is taken away, and authentication is neither switched on nor off. No archive holds passwords: those of new users are
+    /// asked for on the terminal.
+    #[arg(long)]
+    pub(crate) users: bool,
+    /// Take the passwords of new users from this file, NAME:PASSWORD a line.
+    #[arg(long, value_name = "FILE", requires = "users")]
+    pub(crate) passwords_from: Option<PathBuf>,
+    /// Give new users that are in no such file no password: only a client certificate lets them in.
+    #[arg(long, requires = "users")]
+    pub(crate) no_passwords: bool,
 }
 
 #[derive(Debug, Flags)]
@@ -41,6 +110,8 @@ pub(crate) struct Restore {
     pub(crate) plan: Plan,
     #[command(flatten)]
     pub(crate) undo: SaveUndo,
+    #[command(flatten)]
+    pub(crate) users: Users,
     /// Don't compare once more when everything is written.
     #[arg(long)]
     pub(crate) no_check: bool,
@@ -56,7 +127,7 @@ pub(crate) struct SaveUndo {
     /// Save what the cluster holds of the keys that will be changed to this file, for `ark undo`.
     ///
     /// Modes that overwrite or delete do so in any case, by default to a file in the current folder whose name
-    /// tells archive and time.
+    /// tells archive and time. It is encrypted to whatever --identity or --passphrase-file opens the archive.
     #[arg(long, value_name = "FILE")]
     pub(crate) undo: Option<PathBuf>,
     /// Don't.

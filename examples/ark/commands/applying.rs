@@ -12,16 +12,24 @@ use crate::failure::{Exit, Failure};
 use crate::human;
 use crate::output::{Output, Report, Value};
 
+/// What there is to ask.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asking {
+    pub(super) consent: Consent,
+    /// Whether there is something to do beside the keys.
+    pub(super) more: bool,
+}
+
 /// Shows the plan, asks, and applies it.
 pub(super) async fn confirm_and_apply(
     restore: RestorePlan<'_>,
     shown: &str,
-    consent: Consent,
+    Asking { consent, more }: Asking,
     so_far: &SoFar,
 ) -> Result<RestoreReport, Failure> {
     Output::Stderr.write(shown.as_bytes())?;
     let summary = restore.summary();
-    if !summary.is_nothing() && !summary.is_refused() {
+    if (more || !summary.is_nothing()) && !summary.is_refused() && summary.denied == 0 {
         let destroys = summary.total.update.keys + summary.total.delete.keys > 0;
         let id = summary.target.cluster_id.to_string();
         consent.ask(if destroys { Answer::Name(id) } else { Answer::Yes }).await?;
@@ -66,6 +74,8 @@ fn describe_check(check: &RestoreCheck) -> Report {
         .with("different", Value::Count(check.different))
         .with("missing", Value::Count(check.missing))
         .text("content_root", check.content_root)
+        .text("source_root", check.source_root)
+        .with("equal", Value::Flag(check.is_equal()))
 }
 
 /// How far it has come, for when it is cut off; `None` until it begins to write.

@@ -2,6 +2,8 @@
 
 mod applying;
 mod backup;
+mod check_config;
+mod copy;
 mod describe;
 mod diff;
 mod get;
@@ -16,6 +18,7 @@ mod sink;
 mod snapshot;
 mod undo;
 mod unlock;
+mod users;
 mod verify;
 
 use std::process::ExitCode;
@@ -33,6 +36,10 @@ pub(crate) async fn run(args: Args, interrupts: &mut Interrupts) -> Result<ExitC
         Command::Backup(args) => backup::run(args, &connection, format, interrupts).await,
         Command::Restore(args) => restore::run(args, &connection, format, interrupts).await,
         Command::Undo(args) => undo::run(args, &connection, format, interrupts).await,
+        Command::Copy(args) => copy::run(args, &connection, format, interrupts).await,
+        Command::CheckConfig(args) => {
+            return interrupts.end(check_config::run(args, &connection, format), read_only).await;
+        }
         Command::Plan(args) => interrupts.end(plan::run(args, &connection, format), read_only).await,
         Command::Snapshot(Snapshot::Save(args)) => {
             snapshot::save(args, &connection, format, interrupts).await

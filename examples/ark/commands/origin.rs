@@ -1,7 +1,7 @@
 //! What a restore reads: a whole archive, or what is left of one.
 
 use etcd_ark::Client;
-use etcd_ark::archive::{Header, LostKeys};
+use etcd_ark::archive::{Auth, Header, LostKeys, Summary};
 use etcd_ark::backup::{ArchiveFile, Restore, RestorePlan, SalvagedFile};
 
 use super::unlock;
@@ -35,6 +35,21 @@ impl Origin {
         match self {
             Self::Whole(archive) => Some(archive.header()),
             Self::Salvaged(archive) => archive.report().header.as_ref(),
+        }
+    }
+
+    pub(super) fn summary(&self) -> Option<Summary> {
+        match self {
+            Self::Whole(archive) => Some(archive.summary()),
+            Self::Salvaged(_) => None,
+        }
+    }
+
+    /// Users and roles, if they are in it and were not damaged.
+    pub(super) async fn auth(&mut self) -> Result<Option<Auth>, Failure> {
+        match self {
+            Self::Whole(archive) => Ok(archive.auth().await?),
+            Self::Salvaged(_) => Ok(None),
         }
     }
 

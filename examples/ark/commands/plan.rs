@@ -8,7 +8,7 @@ use etcd_ark::backup::{PlanSummary, Restore, RestoreMode, Tallies, Tally};
 use etcd_ark::{Client, Escaped, Revision};
 
 use super::origin::Origin;
-use crate::args::{Connection, Plan as Arguments};
+use crate::args::{Connection, How, Plan as Arguments};
 use crate::connect::connect;
 use crate::failure::Failure;
 use crate::human::{self, Printable};
@@ -50,9 +50,15 @@ async fn plan_summary(
 }
 
 pub(super) fn restore(arguments: &Arguments) -> Result<Restore, Failure> {
-    let restore = Restore::new(arguments.mode.into()).select(arguments.keys.selection()?);
-    let restore = if arguments.any_cluster { restore.any_cluster() } else { restore };
-    Ok(arguments.unchanged_since.map(Revision).into_iter().fold(restore, Restore::unchanged_since))
+    let restore = as_told(&arguments.how)?;
+    Ok(if arguments.any_cluster { restore.any_cluster() } else { restore })
+}
+
+/// A restore or a copy of the keys that the flags select.
+pub(super) fn as_told(how: &How) -> Result<Restore, Failure> {
+    let restore = Restore::new(how.mode.into()).select(how.keys.selection()?);
+    let restore = restore.leases(how.leases.into()).lease_ttl(how.lease_ttl.into());
+    Ok(how.unchanged_since.map(Revision).into_iter().fold(restore, Restore::unchanged_since))
 }
 
 /// The plan of a restore for people, with where from and where to.
@@ -67,23 +73,38 @@ pub(super) fn shown(
         || "a backup whose cluster and revision are lost".to_owned(),
         |header| format!("a backup of cluster {} at revision {}", header.cluster_id, header.revision),
     );
-    let mut text = format!(
-        "Restore {} keys of {}, {source},\nto cluster {} at {}, revision {}.\n",
-        human::count(plan.writes()),
-        arguments.file.display(),
-        plan.target.cluster_id,
-        connection.endpoints.join(", "),
-        plan.target.revision,
-    );
+    let first =
+        format!("Restore {} keys of {}, {source},", human::count(plan.writes()), arguments.file.display());
+    let lost = match arguments.salvage {
+        true => Report::default().with("lost", Value::Lost(lost.to_vec())).to_string(),
+        false => String::new(),
+    };
+    shown_below(&first, &lost, &arguments.how, connection, plan)
+}
+
+/// A plan for people, below what it begins with.
+pub(super) fn shown_below(
+    first: &str,
+    lost: &str,
+    how: &How,
+    target: &Connection,
+    plan: &PlanSummary,
+) -> String {
+    let (id, revision) = (plan.target.cluster_id, plan.target.revision);
+    let mut text =
+        format!("{first}\nto cluster {id} at {}, revision {revision}.\n", target.endpoints.join(", "));
     text += &numbers(plan);
-    if arguments.salvage {
-        text += &Report::default().with("lost", Value::Lost(lost.to_vec())).to_string();
+    text += lost;
+    let total = &plan.total;
+    if total.create.keys + total.update.keys + total.unchanged.keys + total.keep.keys == 0 {
+        text +=
+            "Note: none of the selected keys are there to be restored; ark ls shows what an archive holds.\n";
     }
     let found = plan.prefixes.iter().map(|(prefix, _)| &prefix[..]);
-    for remark in arguments.keys.select.remarks(found) {
+    for remark in how.keys.select.remarks(found) {
         text += &format!("Note: {remark}.\n");
     }
-    text += arguments.mode.consequence();
+    text += how.mode.consequence();
     Printable((text + "\n").as_bytes()).to_string()
 }
 
@@ -106,6 +127,10 @@ pub(super) fn numbers(plan: &PlanSummary) -> String {
     }
     if let Some(first) = plan.conflicts.first() {
         let _ = writeln!(text, "Different in the cluster and left alone, the first: {}", Escaped(first));
+    }
+    if let Some(first) = plan.denied_keys.first() {
+        let (count, first) = (human::count(plan.denied), Escaped(first));
+        let _ = writeln!(text, "The user may not write {count} of them, the first: {first}");
     }
     if !plan.is_nothing() {
         let _ = writeln!(
@@ -147,14 +172,10 @@ fn named(tallies: &Tallies) -> [(&'static str, Tally); 6] {
 
 /// The plan for programs.
 fn describe(path: &Path, header: Option<&Header>, plan: &PlanSummary) -> Report {
-    let report = Report::default().text("path", path.display()).text("mode", mode_name(plan.mode));
-    let report = match header {
-        Some(header) => report
-            .text("source_cluster_id", header.cluster_id)
-            .with("source_revision", Value::Number(header.revision.0)),
-        None => report,
-    };
-    let report = report
+    let report = Report::default()
+        .text("path", path.display())
+        .text("mode", mode_name(plan.mode))
+        .and(describe_source(header))
         .text("cluster_id", plan.target.cluster_id)
         .with("revision", Value::Number(plan.target.revision.0));
     let prefixes = plan.prefixes.iter().map(|(prefix, tallies)| {
@@ -164,9 +185,21 @@ fn describe(path: &Path, header: Option<&Header>, plan: &PlanSummary) -> Report 
         .and(describe_tallies(&plan.total))
         .with("prefixes", Value::Reports(prefixes.collect()))
         .with("conflicts", keys(&plan.conflicts))
+        .with("denied", Value::Count(plan.denied))
+        .with("denied_keys", keys(&plan.denied_keys))
         .with("leases", Value::Count(plan.leases))
         .with("requests", Value::Count(plan.requests))
         .with("estimated_seconds", Value::Seconds(plan.estimated))
+}
+
+/// Which cluster was backed up, and when in its history, if that is known.
+pub(super) fn describe_source(header: Option<&Header>) -> Report {
+    match header {
+        Some(header) => Report::default()
+            .text("source_cluster_id", header.cluster_id)
+            .with("source_revision", Value::Number(header.revision.0)),
+        None => Report::default(),
+    }
 }
 
 /// The report, with what a damaged archive has lost.
@@ -186,6 +219,6 @@ fn describe_tallies(tallies: &Tallies) -> Report {
     })
 }
 
-fn mode_name(mode: RestoreMode) -> String {
+pub(super) fn mode_name(mode: RestoreMode) -> String {
     format!("{mode:?}").to_lowercase()
 }

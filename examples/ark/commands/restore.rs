@@ -1,14 +1,13 @@
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use etcd_ark::ClusterId;
 use etcd_ark::archive::LostKeys;
 use etcd_ark::backup::{Restore, RestoreMode, RestoreReport};
 
-use super::applying::{self, SoFar};
+use super::applying::{self, Asking, SoFar};
 use super::origin::Origin;
-use super::plan;
-use crate::args::{Connection, Restore as Arguments};
+use super::{plan, unlock, users};
+use crate::args::{Connection, Plan, Restore as Arguments};
 use crate::connect::connect;
 use crate::failure::Failure;
 use crate::human;
@@ -21,12 +20,15 @@ const NEXT_STEP: &str = "the same restore again goes on: what is written already
 /// What a restore has come to.
 #[derive(Debug)]
 struct Done {
+    source: Report,
     cluster_id: ClusterId,
     report: RestoreReport,
     /// Where it can be undone from.
     undo: Option<PathBuf>,
     /// What an archive that was damaged no longer holds.
     lost: Vec<LostKeys>,
+    /// What was done about users and roles.
+    users: Report,
 }
 
 pub(super) async fn run(
@@ -39,33 +41,45 @@ pub(super) async fn run(
     let so_far = SoFar::new(NEXT_STEP);
     let restoring = restore(&arguments, connection, &so_far);
     let done = interrupts.end(restoring, || so_far.interrupted()).await?;
-    Output::Stdout.print(&describe(&arguments, &done), format)?;
-    applying::check_left(&done.report)
+    let left = applying::check_left(&done.report);
+    Output::Stdout.print(&describe(&arguments, done), format)?;
+    left
 }
 
 async fn restore(arguments: &Arguments, connection: &Connection, so_far: &SoFar) -> Result<Done, Failure> {
     let mut origin = Origin::open(&arguments.plan).await?;
-    let (header, lost) = (origin.header().cloned(), origin.lost().to_vec());
+    let (header, lost, auth) = (origin.header().cloned(), origin.lost().to_vec(), origin.auth().await?);
+    let source = describe_source(&arguments.plan, &origin);
     let client = connect(connection).await?;
-    let (line, noted, undo) = (ProgressLine::new(Unit::Keys), so_far.clone(), undo_path(arguments));
-    let restore = plan::restore(&arguments.plan)?.on_progress(move |progress| {
-        noted.note(progress);
-        line.show(progress);
-    });
-    let restore = undo.iter().fold(restore, |restore, path| restore.save_undo(path));
-    let restore = if arguments.no_check { restore.unchecked() } else { restore };
-    let restore = arguments.rate.into_iter().fold(restore, Restore::keys_per_second);
+    let users = users::plan(&arguments.users, &client, auth.as_ref()).await?;
+    let undo = undo_path(arguments);
+    let restore = as_told(arguments, undo.as_deref(), so_far)?;
     let planned = origin.plan(&restore, &client).await?;
     let undo = undo.filter(|_| !planned.summary().is_nothing());
     let cluster_id = planned.summary().target.cluster_id;
     let shown = plan::shown(&arguments.plan, connection, header.as_ref(), &lost, planned.summary());
-    let report = applying::confirm_and_apply(planned, &shown, arguments.consent, so_far).await?;
-    Ok(Done { cluster_id, report, undo, lost })
+    let shown = shown + &users::shown(users.as_ref());
+    let asking = Asking { consent: arguments.consent, more: users.is_some() };
+    let report = applying::confirm_and_apply(planned, &shown, asking, so_far).await?;
+    let users = users::apply(users).await?;
+    Ok(Done { source, cluster_id, report, undo, lost, users })
+}
+
+fn as_told(arguments: &Arguments, undo: Option<&Path>, so_far: &SoFar) -> Result<Restore, Failure> {
+    let (line, noted) = (ProgressLine::new(Unit::Keys), so_far.clone());
+    let restore = plan::restore(&arguments.plan)?.on_progress(move |progress| {
+        noted.note(progress);
+        line.show(progress);
+    });
+    let restore = undo.into_iter().fold(restore, Restore::save_undo);
+    let restore = unlock::undo_encrypted(restore, &arguments.plan.unlock)?;
+    let restore = if arguments.no_check { restore.unchecked() } else { restore };
+    Ok(arguments.rate.into_iter().fold(restore, Restore::keys_per_second))
 }
 
 /// Where to save what can be undone: as told, or beside nothing of the same name if the mode destroys something.
 fn undo_path(arguments: &Arguments) -> Option<PathBuf> {
-    let destructive = RestoreMode::from(arguments.plan.mode).is_destructive();
+    let destructive = RestoreMode::from(arguments.plan.how.mode).is_destructive();
     match &arguments.undo.undo {
         Some(path) => Some(path.clone()),
         None => (destructive && !arguments.undo.no_undo).then(|| default_undo(&arguments.plan.file)),
@@ -74,18 +88,26 @@ fn undo_path(arguments: &Arguments) -> Option<PathBuf> {
 
 fn default_undo(archive: &Path) -> PathBuf {
     let stem = archive.file_stem().unwrap_or_default().to_string_lossy();
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let time = human::time(now.as_millis().try_into().unwrap_or_default());
-    let digits: String = time.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+    let digits: String = human::time(human::now()).chars().filter(|c| c.is_ascii_alphanumeric()).collect();
     format!("{stem}.undo-{digits}.ark").into()
 }
 
-fn describe(arguments: &Arguments, done: &Done) -> Report {
+/// Where the keys come from: a part of the record of what was done.
+fn describe_source(arguments: &Plan, origin: &Origin) -> Report {
     let report = Report::default()
-        .text("path", arguments.plan.file.display())
-        .text("cluster_id", done.cluster_id)
-        .and(applying::describe(&done.report));
-    let report = plan::with_lost(report, &arguments.plan, done.lost.clone());
+        .text("path", arguments.file.display())
+        .text("mode", plan::mode_name(arguments.how.mode.into()))
+        .text("started", human::time(human::now()))
+        .and(plan::describe_source(origin.header()));
+    match origin.summary() {
+        Some(summary) => report.text("archive_root", summary.archive_root),
+        None => report,
+    }
+}
+
+fn describe(arguments: &Arguments, done: Done) -> Report {
+    let report = done.source.text("cluster_id", done.cluster_id).and(applying::describe(&done.report));
+    let report = plan::with_lost(report, &arguments.plan, done.lost).and(done.users);
     match &done.undo {
         Some(path) => report.text("undo", path.display()),
         None => report,

@@ -1,6 +1,6 @@
 use etcd_ark::backup::{RestoreReport, Undo};
 
-use super::applying::{self, SoFar};
+use super::applying::{self, Asking, SoFar};
 use super::{plan, unlock};
 use crate::args::{Connection, Undo as Arguments};
 use crate::connect::connect;
@@ -51,5 +51,6 @@ async fn undo(
         plan::numbers(planned.summary()),
     );
     let shown = Printable(shown.as_bytes()).to_string();
-    applying::confirm_and_apply(planned, &shown, arguments.consent, so_far).await
+    applying::confirm_and_apply(planned, &shown, Asking { consent: arguments.consent, more: false }, so_far)
+        .await
 }

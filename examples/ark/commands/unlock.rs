@@ -4,7 +4,7 @@ use std::path::Path;
 
 #[cfg(feature = "encrypt")]
 use etcd_ark::ErrorKind;
-use etcd_ark::backup::{ArchiveFile, Backup};
+use etcd_ark::backup::{ArchiveFile, Backup, Restore};
 
 use crate::args::{Encrypt, Unlock};
 #[cfg(feature = "encrypt")]
@@ -17,7 +17,7 @@ pub(super) async fn open(path: &Path, _: &Unlock) -> Result<ArchiveFile, Failure
 }
 
 #[cfg(feature = "encrypt")]
-pub(super) async fn open(path: &Path, unlock: &Unlock) -> Result<ArchiveFile, Failure> {
+fn identities(unlock: &Unlock) -> Result<etcd_ark::backup::Identities, Failure> {
     let mut identities = etcd_ark::backup::Identities::new();
     for file in &unlock.identities {
         let content = secret::read(file)?;
@@ -26,7 +26,24 @@ pub(super) async fn open(path: &Path, unlock: &Unlock) -> Result<ArchiveFile, Fa
     if let Some(file) = &unlock.passphrase_file {
         identities = identities.passphrase(secret::first_line(file)?);
     }
-    ArchiveFile::open_with(path, &identities).await.map_err(|error| match error.kind() {
+    Ok(identities)
+}
+
+#[cfg(not(feature = "encrypt"))]
+pub(super) fn undo_encrypted(restore: Restore, _: &Unlock) -> Result<Restore, Failure> {
+    Ok(restore)
+}
+
+/// What is saved for undo holds values too: whatever opens the archive opens it, and nothing else.
+#[cfg(feature = "encrypt")]
+pub(super) fn undo_encrypted(restore: Restore, unlock: &Unlock) -> Result<Restore, Failure> {
+    let encryption = identities(unlock)?.encryption();
+    Ok(encryption.into_iter().fold(restore, Restore::encrypt_undo))
+}
+
+#[cfg(feature = "encrypt")]
+pub(super) async fn open(path: &Path, unlock: &Unlock) -> Result<ArchiveFile, Failure> {
+    ArchiveFile::open_with(path, &identities(unlock)?).await.map_err(|error| match error.kind() {
         // Not about users of etcd, which the usual help is for.
         ErrorKind::Auth => Failure::new(Exit::Auth, error.to_string())
             .help("name the right files with --identity or --passphrase-file"),

@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 
 use super::run::{Run, knows_last_key};
 use crate::archive::BlockEntry;
+use crate::backup::leasing::Leasing;
 use crate::backup::records::{Entries, Records};
 use crate::backup::selection::Segment;
 use crate::error::Result;
@@ -14,22 +15,29 @@ pub(in crate::backup) struct Archived<'a> {
     segments: VecDeque<Segment>,
     /// Whether any record may have a lease.
     leased: bool,
+    leasing: Leasing,
     current: Option<(Segment, Entries<'a>)>,
 }
 
 impl<'a> Archived<'a> {
     pub(in crate::backup) fn new(records: &'a Records, segments: &[Segment], leased: bool) -> Self {
-        Self { records, segments: segments.iter().cloned().collect(), leased, current: None }
+        let (segments, leasing) = (segments.iter().cloned().collect(), Leasing::default());
+        Self { records, segments, leased, leasing, current: None }
+    }
+
+    /// Their leases too as they are to be in the target.
+    pub(in crate::backup) fn leasing(self, leasing: Leasing) -> Self {
+        Self { leasing, ..self }
     }
 
     /// The next records, read only if that is needed to know which are selected.
     pub(in crate::backup) async fn next_run(&mut self) -> Result<Option<Run>> {
         while let Some((segment, entry)) = self.next_entry().await? {
             if segment.is_plain() && lies_within(&entry, &segment.source) {
-                return Ok(Some(Run::sealed(entry, self.leased)));
+                return self.whole(entry).await.map(Some);
             }
-            let kvs: Vec<_> =
-                self.read(&entry).await?.into_iter().filter_map(|kv| segment.restored(kv)).collect();
+            let kvs = self.read(&entry).await?.into_iter().filter_map(|kv| segment.restored(kv));
+            let kvs: Vec<_> = kvs.map(|kv| self.leasing.restored(kv)).collect();
             if !kvs.is_empty() {
                 return Ok(Some(Run::open(kvs)));
             }
@@ -43,6 +51,14 @@ impl<'a> Archived<'a> {
             Some(entry) => Ok(Run::block(self.read(entry).await?, entry)),
             None => Ok(run),
         }
+    }
+
+    /// A block whose records are all selected, read only if their leases are to be others.
+    async fn whole(&mut self, entry: BlockEntry) -> Result<Run> {
+        if self.leased && self.leasing.changes_leases() {
+            return Ok(Run::releasing(self.read(&entry).await?, &entry, &self.leasing));
+        }
+        Ok(Run::sealed(entry, self.leased))
     }
 
     async fn read(&mut self, entry: &BlockEntry) -> Result<Vec<KeyValue>> {

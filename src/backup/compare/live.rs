@@ -1,15 +1,16 @@
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::mem;
 
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::run::Run;
 use crate::archive::{Compression, Cutter, RawBlock};
+use crate::backup::leasing::Leasing;
 use crate::backup::selection::Segment;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::stream::{Scan, ScanStream};
-use crate::types::{Header, KeyValue, Revision};
+use crate::types::{Header, KeyRange, KeyValue, LeaseId, Revision};
 
 /// Blocks that are hashed while others are read.
 const HASHING: usize = 4;
@@ -19,30 +20,55 @@ const HASHING: usize = 4;
 pub(in crate::backup) struct Live {
     client: Client,
     segments: VecDeque<Segment>,
+    part: Part,
     current: Option<Reading>,
     pinned: Option<Header>,
+    leases: BTreeSet<LeaseId>,
     hashing: VecDeque<JoinHandle<Run>>,
+}
+
+/// What the cluster is in a comparison.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Target,
+    /// Its records come as they are to be in the target.
+    Source(Leasing),
 }
 
 /// One segment that is being read.
 #[derive(Debug)]
 struct Reading {
     segment: Segment,
+    part: Part,
     scan: ScanStream,
     cutter: Cutter,
     gathered: Vec<KeyValue>,
 }
 
 impl Live {
-    /// Reads the first page, which fixes the revision unless it is given.
+    /// Of a cluster that is or may be restored to. Reads the first page, which fixes the revision unless it is given.
     pub(in crate::backup) async fn open(
         client: &Client,
         segments: &[Segment],
         at: Option<Revision>,
     ) -> Result<Self> {
-        let segments = segments.iter().cloned().collect();
-        let (client, hashing) = (client.clone(), VecDeque::new());
-        let mut live = Self { client, segments, current: None, pinned: None, hashing };
+        Self::begin(client, segments, Part::Target, at).await
+    }
+
+    /// As [`Live::open`], of a cluster that is restored from.
+    pub(in crate::backup) async fn source(
+        client: &Client,
+        segments: &[Segment],
+        leasing: Leasing,
+        at: Option<Revision>,
+    ) -> Result<Self> {
+        Self::begin(client, segments, Part::Source(leasing), at).await
+    }
+
+    async fn begin(client: &Client, segments: &[Segment], part: Part, at: Option<Revision>) -> Result<Self> {
+        let (segments, client) = (segments.iter().cloned().collect(), client.clone());
+        let (leases, hashing) = (BTreeSet::new(), VecDeque::new());
+        let mut live = Self { client, segments, part, current: None, pinned: None, leases, hashing };
         live.next_segment(at);
         live.read_page().await?;
         Ok(live)
@@ -51,6 +77,11 @@ impl Live {
     /// Who is read, and at which revision; `None` if there is nothing to read.
     pub(in crate::backup) fn pinned(&self) -> Option<Header> {
         self.pinned
+    }
+
+    /// The leases of the records so far, as they are in this cluster.
+    pub(in crate::backup) fn leases(&self) -> &BTreeSet<LeaseId> {
+        &self.leases
     }
 
     pub(in crate::backup) async fn next_run(&mut self) -> Result<Option<Run>> {
@@ -63,19 +94,22 @@ impl Live {
 
     fn next_segment(&mut self, at: Option<Revision>) {
         self.current = self.segments.pop_front().map(|segment| {
-            let scan = Scan::new(segment.target.clone());
+            let scan = Scan::new(self.part.range(&segment).clone());
             let scan = self.client.scan(at.into_iter().fold(scan, Scan::at));
-            Reading { segment, scan, cutter: Cutter::new(), gathered: Vec::new() }
+            Reading { segment, part: self.part, scan, cutter: Cutter::new(), gathered: Vec::new() }
         });
     }
 
     /// Reads one page, or goes on to the next segment; `false` after the last.
     async fn read_page(&mut self) -> Result<bool> {
         let Some(reading) = &mut self.current else { return Ok(false) };
-        let page = reading.scan.next_page().await?;
+        let page = reading.scan.next_page().await.map_err(|error| self.part.explain(error))?;
         self.pinned = self.pinned.or(reading.scan.pinned());
         match page {
-            Some(page) => self.hashing.extend(reading.take(page.kvs)?),
+            Some(page) => {
+                self.leases.extend(page.kvs.iter().filter_map(|kv| kv.lease));
+                self.hashing.extend(reading.take(page.kvs)?);
+            }
             None => {
                 self.hashing.extend(reading.rest());
                 self.next_segment(self.pinned.map(|header| header.revision));
@@ -85,28 +119,61 @@ impl Live {
     }
 }
 
+impl Part {
+    fn range(self, segment: &Segment) -> &KeyRange {
+        match self {
+            Self::Target => &segment.target,
+            Self::Source(_) => &segment.source,
+        }
+    }
+
+    /// The record under its name in the target; `None` if it is not selected.
+    fn wanted(self, segment: &Segment, kv: KeyValue) -> Option<KeyValue> {
+        match self {
+            Self::Target => Some(kv).filter(|kv| segment.selects_target(&kv.key)),
+            Self::Source(leasing) => segment.restored(kv).map(|kv| leasing.restored(kv)),
+        }
+    }
+
+    /// With two clusters in play, which one it is about.
+    fn explain(self, error: Error) -> Error {
+        match self {
+            Self::Target => error,
+            Self::Source(_) => error.context("reading the source"),
+        }
+    }
+
+    fn leasing(self) -> Leasing {
+        match self {
+            Self::Target => Leasing::default(),
+            Self::Source(leasing) => leasing,
+        }
+    }
+}
+
 impl Reading {
     /// The blocks that the records complete.
     fn take(&mut self, kvs: Vec<KeyValue>) -> Result<Vec<JoinHandle<Run>>> {
         if !self.segment.is_plain() {
-            let wanted = kvs.into_iter().filter(|kv| self.segment.selects_target(&kv.key)).collect();
+            let wanted = kvs.into_iter().filter_map(|kv| self.part.wanted(&self.segment, kv)).collect();
             return Ok(vec![spawn_blocking(|| Run::open(wanted))]);
         }
         let mut completed = Vec::new();
         for kv in kvs {
             let block = self.cutter.push(&kv)?;
             self.gathered.push(kv);
-            completed.extend(block.map(|block| hashed(mem::take(&mut self.gathered), block)));
+            completed.extend(block.map(|block| self.hashed(block)));
         }
         Ok(completed)
     }
 
     fn rest(&mut self) -> Option<JoinHandle<Run>> {
         let block = mem::take(&mut self.cutter).finish()?;
-        Some(hashed(mem::take(&mut self.gathered), block))
+        Some(self.hashed(block))
     }
-}
 
-fn hashed(kvs: Vec<KeyValue>, block: RawBlock) -> JoinHandle<Run> {
-    spawn_blocking(move || Run::block(kvs, &block.seal(Compression::None).entry(0)))
+    fn hashed(&mut self, block: RawBlock) -> JoinHandle<Run> {
+        let (kvs, leasing) = (mem::take(&mut self.gathered), self.part.leasing());
+        spawn_blocking(move || Run::releasing(kvs, &block.seal(Compression::None).entry(0), &leasing))
+    }
 }

@@ -8,6 +8,7 @@ mod live;
 mod run;
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
@@ -15,7 +16,7 @@ pub(super) use self::archived::Archived;
 pub(super) use self::live::Live;
 pub(super) use self::run::Run;
 use crate::error::Result;
-use crate::types::KeyValue;
+use crate::types::{KeyValue, LeaseId};
 
 /// One of the two states.
 #[derive(Debug)]
@@ -37,17 +38,26 @@ impl From<Live> for Side<'_> {
 }
 
 impl Side<'_> {
-    async fn next_run(&mut self) -> Result<Option<Run>> {
+    pub(super) async fn next_run(&mut self) -> Result<Option<Run>> {
         match self {
             Self::Archived(side) => side.next_run().await,
             Self::Live(side) => side.next_run().await,
         }
     }
 
-    async fn opened(&mut self, run: Run) -> Result<Run> {
+    /// The run with its records, which are read if they were not yet.
+    pub(super) async fn opened(&mut self, run: Run) -> Result<Run> {
         match self {
             Self::Archived(side) => side.opened(run).await,
             Self::Live(_) => Ok(run),
+        }
+    }
+
+    /// The leases of the records so far, as they are in the cluster; none of an archive's.
+    fn leases(&self) -> BTreeSet<LeaseId> {
+        match self {
+            Self::Archived(_) => BTreeSet::new(),
+            Self::Live(side) => side.leases().clone(),
         }
     }
 }
@@ -108,6 +118,11 @@ impl<'a> Comparison<'a> {
     /// Whether both hold the same.
     pub(super) fn is_same(&self, left: &KeyValue, right: &KeyValue) -> bool {
         left.value == right.value && (!self.leases_count || left.lease == right.lease)
+    }
+
+    /// The leases that the left side's records have, if it is a cluster.
+    pub(super) fn left_leases(&self) -> BTreeSet<LeaseId> {
+        self.left.side.leases()
     }
 
     pub(super) async fn next(&mut self) -> Result<Option<Compared>> {

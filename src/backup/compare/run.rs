@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::archive::BlockEntry;
+use crate::backup::leasing::Leasing;
 use crate::types::KeyValue;
 
 /// Consecutive records, read or only known by their hashes.
@@ -46,6 +47,14 @@ impl Run {
     /// Records that make up a whole block of a state.
     pub(super) fn block(kvs: Vec<KeyValue>, entry: &BlockEntry) -> Self {
         Self { hashes: Some(Hashes::from(entry)), ..Self::open(kvs) }
+    }
+
+    /// As [`Run::block`], with the leases that the records are to have. With others it is no block of the state.
+    pub(super) fn releasing(kvs: Vec<KeyValue>, entry: &BlockEntry, leasing: &Leasing) -> Self {
+        if leasing.changes_leases() && kvs.iter().any(|kv| kv.lease.is_some()) {
+            return Self::open(kvs.into_iter().map(|kv| leasing.restored(kv)).collect());
+        }
+        Self::block(kvs, entry)
     }
 
     /// Any records.

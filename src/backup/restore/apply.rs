@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
@@ -10,27 +11,29 @@ use super::batch::{Batcher, Change};
 use super::check::{RestoreCheck, check};
 use super::feed::{Feed, Pass};
 use super::leases::LeaseGranter;
+use super::origin::Origin;
 use super::pace::Pace;
-use super::plan::{Planned, check_conflicts};
+use super::plan::{Planned, check_conflicts, check_denied};
 use super::summary::PlanSummary;
 use super::write::{BatchWriter, Written};
-use crate::archive::Lease;
-use crate::backup::compare::Archived;
+use crate::backup::compare::Side;
+use crate::backup::leasing::Leasing;
 use crate::backup::progress::{Observer, Phase, Tracker};
-use crate::backup::records::Records;
 use crate::backup::selection::Segment;
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::store::PendingFile;
-use crate::types::Revision;
+use crate::types::{Header, LeaseId, Revision};
 
 /// What a restore is going to do. Made by [`Restore::plan`](super::Restore::plan); reads only until it is applied.
 #[derive(Debug)]
 pub struct RestorePlan<'a> {
     pub(super) client: Client,
-    pub(super) records: &'a Records,
+    pub(super) origin: Origin<'a>,
     pub(super) segments: Vec<Segment>,
-    pub(super) leases: Vec<Lease>,
+    pub(super) leasing: Leasing,
+    /// The leases to grant, and for how long.
+    pub(super) grants: BTreeMap<LeaseId, Duration>,
     pub(super) planned: Planned,
     pub(super) undo: Option<PendingFile>,
     pub(super) checked: bool,
@@ -67,11 +70,20 @@ pub struct RestoreReport {
     pub elapsed: Duration,
 }
 
-impl RestorePlan<'_> {
+impl<'a> RestorePlan<'a> {
     /// What it is going to do.
     #[must_use]
     pub fn summary(&self) -> &PlanSummary {
         &self.planned.summary
+    }
+
+    /// Of which cluster at which revision it is a copy; `None` if it restores an archive.
+    #[must_use]
+    pub fn source(&self) -> Option<Header> {
+        match &self.origin {
+            Origin::Archive(_) => None,
+            Origin::Cluster(_, source) => Some(*source),
+        }
     }
 
     /// Does it.
@@ -82,7 +94,8 @@ impl RestorePlan<'_> {
     /// # Errors
     ///
     /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) if the mode is [`RestoreMode::Refuse`](super::RestoreMode)
-    /// and there are conflicts; nothing is written then. Afterwards, as [`Client::send`], naming the keys at which it
+    /// and there are conflicts; [`ErrorKind::PermissionDenied`](crate::ErrorKind::PermissionDenied) if the user may not
+    /// write some of the keys, as far as the user's roles say; nothing is written then. Afterwards, as [`Client::send`], naming the keys at which it
     /// stopped and how many were written.
     ///
     /// # Cancel safety
@@ -92,6 +105,7 @@ impl RestorePlan<'_> {
     pub async fn apply(mut self) -> Result<RestoreReport> {
         let began = Instant::now();
         check_conflicts(self.summary())?;
+        check_denied(self.summary())?;
         if let Some(undo) = self.undo.take().filter(|_| !self.summary().is_nothing()) {
             undo.commit().await?;
         }
@@ -115,23 +129,32 @@ impl RestorePlan<'_> {
 
     async fn check(&mut self) -> Result<RestoreCheck> {
         let mut progress = self.observer.begin(Phase::Comparing, None);
-        check(&self.client, self.records, &self.segments, &mut progress).await
+        let source = self.origin.open(&self.segments, self.leasing, true).await?;
+        check(&self.client, source, &self.segments, &mut progress).await
     }
 
     async fn write(&mut self) -> Result<(Written, u64)> {
         let total = self.summary().writes() + self.summary().total.delete.keys;
         let progress = self.observer.begin(Phase::Writing, Some(total));
-        let leases = LeaseGranter::new(self.client.clone(), std::mem::take(&mut self.leases));
+        let leases = LeaseGranter::new(self.client.clone(), std::mem::take(&mut self.grants));
         let writer = BatchWriter::new(self.client.clone(), leases);
         let pace = Pace::new(self.rate, Instant::now());
         let mut run =
             Run { writer: &writer, pace, progress, written: Written::default(), total, ambiguous: false };
         for pass in self.passes() {
-            let source = Archived::new(self.records, &self.segments, true);
+            let source = self.read_by(pass).await?;
             let feed = Feed::new(&mut self.planned.script, source, self.planned.summary.mode, pass)?;
             run.write(feed).await?;
         }
         Ok((run.written, writer.leases().count().await as u64))
+    }
+
+    /// What a pass reads; deletions need nothing.
+    async fn read_by(&self, pass: Pass) -> Result<Option<Side<'a>>> {
+        if pass == Pass::Deletions {
+            return Ok(None);
+        }
+        self.origin.open(&self.segments, self.leasing, true).await.map(Some)
     }
 
     fn passes(&self) -> Vec<Pass> {

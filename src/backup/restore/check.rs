@@ -1,9 +1,10 @@
+use tokio::io::Sink;
+
 use crate::archive::{Compression, Header, Root};
-use crate::backup::compare::{Archived, Compared, Comparison, Live};
+use crate::backup::compare::{Compared, Comparison, Live, Side};
 use crate::backup::output::Output;
 use crate::backup::pipeline::Pipeline;
 use crate::backup::progress::Tracker;
-use crate::backup::records::Records;
 use crate::backup::selection::Segment;
 use crate::client::{Client, malformed};
 use crate::error::Result;
@@ -22,45 +23,49 @@ pub struct RestoreCheck {
     pub different: u64,
     /// How many are not there.
     pub missing: u64,
-    /// Stands for these keys and values as the cluster holds them: equal to the archive's content root if all of
-    /// the archive was restored, under its own names, and nothing is different or missing.
+    /// Stands for these keys and values as the cluster holds them.
     pub content_root: Root,
+    /// Stands for them as the source holds them: the archive's content root if all of it was restored, under its own
+    /// names.
+    pub source_root: Root,
+}
+
+impl RestoreCheck {
+    /// Whether the cluster holds of these keys what was to be restored, by the content roots.
+    #[must_use]
+    pub fn is_equal(&self) -> bool {
+        self.content_root == self.source_root
+    }
 }
 
 /// Compares once more.
 pub(super) async fn check(
     client: &Client,
-    records: &Records,
+    source: Side<'_>,
     segments: &[Segment],
     progress: &mut Tracker,
 ) -> Result<RestoreCheck> {
     let target = Live::open(client, segments, None).await?;
     let pinned = target.pinned().ok_or_else(|| malformed("a scan ended without a page"))?;
-    let source = Archived::new(records, segments, true);
     let mut comparison = Comparison::new(source, target, true);
-    let mut nowhere = tokio::io::sink();
-    let mut rooter =
-        Pipeline::begin(&Header::default(), Compression::None, Output::new(&mut nowhere)).await?;
-    let mut found = Found { pinned, same: 0, different: 0, missing: 0, gathered: Vec::new() };
+    let (mut nowhere, mut nowhere_else) = (tokio::io::sink(), tokio::io::sink());
+    let mut found = Found { same: 0, different: 0, missing: 0 };
+    let mut target_root = Rooter::begin(client, pinned, &mut nowhere).await?;
+    let mut source_root = Rooter::begin(client, pinned, &mut nowhere_else).await?;
     while let Some(compared) = comparison.next().await? {
         progress.add(compared.keys(), compared.bytes());
-        found.count(compared, &comparison);
-        if let Some(page) = found.page(PORTION) {
-            rooter.take(page).await?;
-        }
+        found.count(&compared, &comparison);
+        let (source, target) = sides(compared);
+        source_root.add(source).await?;
+        target_root.add(target).await?;
     }
-    if let Some(page) = found.page(1) {
-        rooter.take(page).await?;
-    }
-    rooter.leases(client).await?;
-    let summary = rooter.finish().await?;
-    let Found { same, different, missing, .. } = found;
     Ok(RestoreCheck {
         revision: pinned.revision,
-        same,
-        different,
-        missing,
-        content_root: summary.content_root,
+        same: found.same,
+        different: found.different,
+        missing: found.missing,
+        content_root: target_root.finish().await?,
+        source_root: source_root.finish().await?,
     })
 }
 
@@ -68,40 +73,67 @@ pub(super) async fn check(
 const PORTION: usize = 256;
 
 struct Found {
-    pinned: types::Header,
     same: u64,
     different: u64,
     missing: u64,
-    /// What the cluster holds of the archive's keys, not hashed yet.
-    gathered: Vec<KeyValue>,
 }
 
 impl Found {
-    fn count(&mut self, compared: Compared, comparison: &Comparison<'_>) {
+    fn count(&mut self, compared: &Compared, comparison: &Comparison<'_>) {
         match compared {
-            Compared::Same(run) => {
-                self.same += run.records;
-                self.gathered.extend(run.into_records().into_iter().map(unleased));
+            Compared::Same(run) => self.same += run.records,
+            Compared::Key { left: Some(source), right: Some(found) } => {
+                let same = comparison.is_same(source, found);
+                *(if same { &mut self.same } else { &mut self.different }) += 1;
             }
-            Compared::Key { left: Some(archived), right } => {
-                match &right {
-                    Some(found) if comparison.is_same(&archived, found) => self.same += 1,
-                    Some(_) => self.different += 1,
-                    None => self.missing += 1,
-                }
-                self.gathered.extend(right.map(unleased));
-            }
+            Compared::Key { left: Some(_), right: None } => self.missing += 1,
             Compared::Key { left: None, .. } => {}
         }
     }
+}
 
-    /// What was gathered, if it is at least so much.
-    fn page(&mut self, least: usize) -> Option<ScanPage> {
-        (self.gathered.len() >= least).then(|| ScanPage {
-            header: self.pinned,
-            total: 0,
-            kvs: std::mem::take(&mut self.gathered),
-        })
+/// What the source holds, and what the cluster holds of the same keys.
+fn sides(compared: Compared) -> (Vec<KeyValue>, Vec<KeyValue>) {
+    match compared {
+        Compared::Same(run) => {
+            let kvs: Vec<_> = run.into_records().into_iter().collect();
+            (kvs.clone(), kvs)
+        }
+        Compared::Key { left: Some(source), right } => (vec![source], right.into_iter().collect()),
+        Compared::Key { left: None, .. } => Default::default(),
+    }
+}
+
+/// Makes the content root of keys that come in order.
+struct Rooter<'c> {
+    client: &'c Client,
+    pinned: types::Header,
+    pipeline: Pipeline<'c, Sink>,
+    /// Not hashed yet.
+    gathered: Vec<KeyValue>,
+}
+
+impl<'c> Rooter<'c> {
+    async fn begin(client: &'c Client, pinned: types::Header, nowhere: &'c mut Sink) -> Result<Self> {
+        let output = Output::new(nowhere);
+        let pipeline = Pipeline::begin(&Header::default(), Compression::None, output).await?;
+        Ok(Self { client, pinned, pipeline, gathered: Vec::new() })
+    }
+
+    async fn add(&mut self, kvs: Vec<KeyValue>) -> Result<()> {
+        self.gathered.extend(kvs.into_iter().map(unleased));
+        if self.gathered.len() < PORTION { Ok(()) } else { self.flush().await }
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        let kvs = std::mem::take(&mut self.gathered);
+        self.pipeline.take(ScanPage { header: self.pinned, total: 0, kvs }).await.map(drop)
+    }
+
+    async fn finish(mut self) -> Result<Root> {
+        self.flush().await?;
+        self.pipeline.leases(self.client).await?;
+        Ok(self.pipeline.finish().await?.content_root)
     }
 }
 

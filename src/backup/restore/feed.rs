@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use super::RestoreMode;
 use super::batch::Change;
 use super::script::{Script, Step, Steps};
-use crate::backup::compare::Archived;
+use crate::backup::compare::{Run, Side};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{KeyValue, Revision};
 
@@ -17,7 +17,7 @@ pub(super) enum Pass {
     Deletions,
 }
 
-/// Follows a script through an archive and gives the changes of one pass.
+/// Follows a script through what is restored and gives the changes of one pass.
 #[derive(Debug)]
 pub(super) struct Feed<'a> {
     steps: Steps<'a>,
@@ -31,7 +31,7 @@ pub(super) struct Feed<'a> {
 impl<'a> Feed<'a> {
     pub(super) fn new(
         script: &'a mut Script,
-        source: Archived<'a>,
+        source: Option<Side<'a>>,
         mode: RestoreMode,
         pass: Pass,
     ) -> Result<Self> {
@@ -79,22 +79,29 @@ impl<'a> Feed<'a> {
     }
 }
 
-/// An archive's records one by one.
+/// The source's records one by one.
 #[derive(Debug)]
 struct RecordQueue<'a> {
-    source: Archived<'a>,
+    /// `None` if no record is needed.
+    source: Option<Side<'a>>,
     records: VecDeque<KeyValue>,
 }
 
-impl RecordQueue<'_> {
+impl<'a> RecordQueue<'a> {
     async fn next(&mut self) -> Result<KeyValue> {
         loop {
             if let Some(kv) = self.records.pop_front() {
                 return Ok(kv);
             }
-            let run = self.source.next_run().await?.ok_or_else(changed)?;
-            self.records = self.source.opened(run).await?.into_records();
+            let (source, run) = self.next_run().await?;
+            self.records = source.opened(run).await?.into_records();
         }
+    }
+
+    async fn next_run(&mut self) -> Result<(&mut Side<'a>, Run)> {
+        let source = self.source.as_mut().ok_or_else(changed)?;
+        let run = source.next_run().await?.ok_or_else(changed)?;
+        Ok((source, run))
     }
 
     /// Blocks that are left out as a whole are not read.
@@ -106,10 +113,10 @@ impl RecordQueue<'_> {
                 count -= some as u64;
                 continue;
             }
-            let run = self.source.next_run().await?.ok_or_else(changed)?;
+            let (source, run) = self.next_run().await?;
             match count.checked_sub(run.records) {
                 Some(rest) => count = rest,
-                None => self.records = self.source.opened(run).await?.into_records(),
+                None => self.records = source.opened(run).await?.into_records(),
             }
         }
         Ok(())
@@ -119,6 +126,6 @@ impl RecordQueue<'_> {
 fn changed() -> Error {
     Error::new(
         ErrorKind::Corrupt,
-        "the archive holds fewer records than when the restore was planned; plan it again",
+        "the source holds fewer records than when the restore was planned; plan it again",
     )
 }

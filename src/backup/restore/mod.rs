@@ -6,44 +6,48 @@ mod check;
 mod feed;
 mod leases;
 mod mode;
+mod origin;
 mod pace;
 mod plan;
+mod planning;
 mod revert;
 mod script;
 mod summary;
 mod undo;
+mod users;
 mod write;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub use self::apply::{RestorePlan, RestoreReport};
 pub use self::check::RestoreCheck;
 pub use self::mode::RestoreMode;
-use self::pace::IN_FLIGHT;
-use self::plan::Planner;
+use self::origin::Origin;
+use self::planning::Planning;
 pub use self::revert::Undo;
 pub use self::summary::{PlanSummary, Tallies, Tally};
-use self::undo::{UndoWriter, begin_file, is_undo};
-use super::compare::{Archived, Comparison, Live};
+use self::undo::is_undo;
+pub use self::users::{UserChange, UserPlan};
+#[cfg(feature = "encrypt")]
+use super::crypt::Encryption;
+use super::grants::explained;
+use super::leasing::{LeasePolicy, LeaseTtl, Leasing};
 use super::open::ArchiveFile;
-use super::progress::{Observer, Phase, Progress};
-use super::records::Records;
+use super::progress::{Observer, Progress};
 use super::salvage::SalvagedFile;
-use super::selection::{Segment, Selection};
-use crate::archive::{Header, Lease};
-use crate::client::{Client, Get, malformed};
+use super::selection::Selection;
+use crate::archive::Header;
+use crate::client::{Client, Get};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::PendingFile;
-use crate::types::{self, KeyRange, KeyValue, Revision};
-use crate::util::Escaped;
+use crate::types::{self, ClusterId, KeyRange, Revision};
 
 /// A restore to be made: the keys of an archive, or some of them, into a live cluster.
 ///
 /// [`Restore::plan`] reads only and says what would be done; [`RestorePlan::apply`] does it. Revisions go
-/// forward: restored keys get new ones. Leases are granted again with their old ids and their full time; one that the
-/// cluster still has is used as it is.
+/// forward: restored keys get new ones. Leases are granted again, by default with their old ids and their full time; one
+/// that the cluster still has is used as it is.
 ///
 /// ```no_run
 /// # async fn example(client: etcd_ark::Client) -> etcd_ark::Result<()> {
@@ -68,6 +72,10 @@ pub struct Restore {
     undo: Option<PathBuf>,
     checked: bool,
     rate: Option<NonZeroU32>,
+    leases: LeasePolicy,
+    lease_ttl: LeaseTtl,
+    #[cfg(feature = "encrypt")]
+    encrypt_undo: Option<Encryption>,
     observer: Observer,
 }
 
@@ -83,6 +91,10 @@ impl Restore {
             undo: None,
             checked: true,
             rate: None,
+            leases: LeasePolicy::default(),
+            lease_ttl: LeaseTtl::default(),
+            #[cfg(feature = "encrypt")]
+            encrypt_undo: None,
             observer: Observer::default(),
         }
     }
@@ -113,6 +125,26 @@ impl Restore {
     #[must_use]
     pub fn save_undo(self, path: impl Into<PathBuf>) -> Self {
         Self { undo: Some(path.into()), ..self }
+    }
+
+    /// Which leases the keys get. Default: those that they had.
+    #[must_use]
+    pub fn leases(self, policy: LeasePolicy) -> Self {
+        Self { leases: policy, ..self }
+    }
+
+    /// How long the leases live that are granted. Default: as long as they were granted for. A lease that the cluster
+    /// has is used as it is.
+    #[must_use]
+    pub fn lease_ttl(self, ttl: LeaseTtl) -> Self {
+        Self { lease_ttl: ttl, ..self }
+    }
+
+    /// Encrypts what is saved for undo: it holds values of the cluster, as the archive does. Default: it is not.
+    #[cfg(feature = "encrypt")]
+    #[must_use]
+    pub fn encrypt_undo(self, encryption: Encryption) -> Self {
+        Self { encrypt_undo: Some(encryption), ..self }
     }
 
     /// Does not compare once more at the end, which takes as long as reading the keys. Default: it does.
@@ -154,10 +186,10 @@ impl Restore {
         let verified = archive.verify_observed(&self.observer).await?;
         verified.check()?;
         refuse_undo(archive.header())?;
-        let segments = self.segments(archive.all_records(), &archive.header().range).await?;
-        let planning = Planning { archive: archive.all_records(), segments, leases: verified.leases, began };
+        let planning = Planning { restore: self, client, source: Some(archive.header().cluster_id), began };
+        let (origin, saved) = (Origin::Archive(archive.all_records()), &archive.header().range);
         // Boxed, here and further down: futures that hold all that lies below them outgrow a thread's stack.
-        Box::pin(self.plan_of(client, Some(archive.header()), planning)).await
+        Box::pin(planning.of_archive(origin, saved, verified.leases)).await
     }
 
     /// As [`Restore::plan`], of what is left of a damaged archive. What is missing, [`SalvagedFile::report`] tells. Keys
@@ -184,104 +216,57 @@ impl Restore {
         }
         let report = archive.report();
         report.header.as_ref().map_or(Ok(()), refuse_undo)?;
-        let range = report.header.as_ref().map_or_else(KeyRange::all, |header| header.range.clone());
-        let segments = self.segments(archive.all_records(), &range).await?;
-        let leases = report.leases.clone();
-        let planning = Planning { archive: archive.all_records(), segments, leases, began };
-        Box::pin(self.plan_of(client, report.header.as_ref(), planning)).await
+        let saved = report.header.as_ref().map_or_else(KeyRange::all, |header| header.range.clone());
+        let source = report.header.as_ref().map(|header| header.cluster_id);
+        let planning = Planning { restore: self, client, source, began };
+        let origin = Origin::Archive(archive.all_records());
+        Box::pin(planning.of_archive(origin, &saved, report.leases.clone())).await
     }
 
-    async fn plan_of<'a>(
-        &self,
-        client: &Client,
-        header: Option<&Header>,
-        planning: Planning<'a>,
-    ) -> Result<RestorePlan<'a>> {
-        let Planning { archive, segments, leases, began } = planning;
-        let mut undo = begin_file(self.undo.as_ref()).await?;
-        let target = Live::open(client, &segments, None).await?;
-        let pinned = target.pinned().ok_or_else(|| malformed("a scan ended without a page"))?;
-        self.check_cluster(header, pinned)?;
-        let source = Archived::new(archive, &segments, !leases.is_empty());
-        let comparison = Comparison::new(source, target, true);
-        let planner = Box::pin(self.compare(client, comparison, pinned, undo.as_mut())).await?;
-        let planned = planner.finish(pinned, round_trip(client, &segments).await?, IN_FLIGHT)?;
-        Ok(RestorePlan {
-            client: client.clone(),
-            records: archive,
-            segments,
-            leases,
-            planned,
-            undo,
-            checked: self.checked,
-            rate: self.rate,
-            observer: self.observer.clone(),
-            elapsed: began.elapsed(),
-        })
+    /// As [`Restore::plan`], of another cluster as it is now instead of an archive: a copy, without a file in between.
+    ///
+    /// Both clusters go on meanwhile. The source is read at one revision, once here, once or twice while the plan is
+    /// applied, and once for the comparison at the end: if it is compacted in between, that fails. A copy that was
+    /// interrupted goes on by a new plan, which is of a newer revision; where the source has changed, modes that leave existing
+    /// keys alone keep what was copied first. [`Undo`] wants an archive of what was restored: to be able to go back, make a backup of the
+    /// target.
+    ///
+    /// ```no_run
+    /// # async fn example(old: etcd_ark::Client, new: etcd_ark::Client) -> etcd_ark::Result<()> {
+    /// use etcd_ark::backup::{Restore, RestoreMode};
+    ///
+    /// let report = Restore::new(RestoreMode::Refuse).plan_copy(&old, &new).await?.apply().await?;
+    /// assert!(report.check.is_some_and(|check| check.is_equal()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if both are the same cluster and no key gets another name, or if two keys would get one
+    /// name; [`ErrorKind::Compacted`] if the source has forgotten the revision; otherwise as [`Client::scan`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Restore::plan`].
+    pub async fn plan_copy(&self, source: &Client, target: &Client) -> Result<RestorePlan<'static>> {
+        let began = Instant::now();
+        let newest = self.newest(source).await?;
+        let planning = Planning { restore: self, client: target, source: Some(newest.cluster_id), began };
+        Box::pin(planning.of_cluster(source, Origin::Cluster(source.clone(), newest))).await
     }
 
-    async fn compare(
-        &self,
-        client: &Client,
-        mut comparison: Comparison<'_>,
-        pinned: types::Header,
-        undo: Option<&mut PendingFile>,
-    ) -> Result<Planner> {
-        let mut undo = match undo {
-            Some(file) => Some(UndoWriter::begin(client, pinned, file).await?),
-            None => None,
-        };
-        let mut planner = Planner::new(self.mode, self.since);
-        let mut progress = self.observer.begin(Phase::Comparing, None);
-        while let Some(compared) = comparison.next().await? {
-            progress.add(compared.keys(), compared.bytes());
-            let changed = planner.take(compared, &comparison)?;
-            if let (Some(undo), Some(key)) = (&mut undo, changed) {
-                undo.save(key).await?;
-            }
-        }
-        if let Some(undo) = undo {
-            undo.finish(client).await?;
-        }
-        Ok(planner)
+    /// Asks for one of the keys that are to be read: the user may have no right to others.
+    async fn newest(&self, source: &Client) -> Result<types::Header> {
+        let segments = self.selection.segments(&[])?;
+        let range = segments.first().map_or_else(KeyRange::all, |first| first.source.clone());
+        let answer = source.send(Get::new(KeyRange::key(range.start().clone()))).await;
+        Ok(explained(answer, source, &range).await?.header)
     }
 
-    /// What is to be restored, and where to; never beyond what was saved: other keys are none of the archive's business.
-    async fn segments(&self, archive: &Records, saved: &KeyRange) -> Result<Vec<Segment>> {
-        let range = std::slice::from_ref(saved);
-        for way in self.selection.in_the_way(range) {
-            if let Some(kvs) = archive.of(way).next_block().await? {
-                return Err(in_the_way(&kvs));
-            }
-        }
-        let segments = self.selection.segments(range)?;
-        if segments.is_empty() {
-            let what = format!("none of the selected keys can be in the archive, which holds {saved}");
-            return Err(Error::new(ErrorKind::Config, what));
-        }
-        Ok(segments)
+    fn leasing(&self, source: Option<ClusterId>) -> Leasing {
+        Leasing::new(self.leases, self.lease_ttl, source, &self.selection)
     }
-
-    fn check_cluster(&self, archive: Option<&Header>, target: types::Header) -> Result<()> {
-        let (source, target) = (archive.map(|header| header.cluster_id), target.cluster_id);
-        if source == Some(target) || self.any_cluster {
-            return Ok(());
-        }
-        let source = source.map_or_else(|| "a cluster that is lost".to_owned(), |id| format!("cluster {id}"));
-        let what = format!(
-            "the archive is of {source}, but the endpoints are of cluster {target}; nothing was written; \
-             allow another cluster if that is meant (ark: --any-cluster)"
-        );
-        Err(Error::new(ErrorKind::Config, what))
-    }
-}
-
-/// What a plan is made of.
-struct Planning<'a> {
-    archive: &'a Records,
-    segments: Vec<Segment>,
-    leases: Vec<Lease>,
-    began: Instant,
 }
 
 fn refuse_undo(header: &Header) -> Result<()> {
@@ -291,20 +276,4 @@ fn refuse_undo(header: &Header) -> Result<()> {
         return Err(Error::new(ErrorKind::Config, what));
     }
     Ok(())
-}
-
-/// How long a read of one key takes.
-async fn round_trip(client: &Client, segments: &[Segment]) -> Result<Duration> {
-    let Some(first) = segments.first() else { return Ok(Duration::ZERO) };
-    let began = Instant::now();
-    client.send(Get::new(first.target.start().clone())).await?;
-    Ok(began.elapsed())
-}
-
-fn in_the_way(kvs: &[KeyValue]) -> Error {
-    let first = kvs.first().map(|kv| Escaped(&kv.key).to_string()).unwrap_or_default();
-    let what = format!(
-        "keys are to go where others of the archive stay, as {first}; leave those out, or give them another place too"
-    );
-    Error::new(ErrorKind::Config, what)
 }

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use super::RestoreMode;
 use super::batch::{Batcher, Change, Limits, Target};
 use super::script::{Script, ScriptWriter, Step};
-use super::summary::{ByPrefix, Fate, PlanSummary};
+use super::summary::{ByPrefix, Fate, PlanSummary, first_part};
 use super::write::NAMED;
 use crate::backup::compare::{Compared, Comparison};
+use crate::backup::grants::Grants;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{Header, KeyValue, LeaseId, Revision};
 use crate::util::Escaped;
@@ -21,9 +22,11 @@ pub(super) struct Planner {
     mode: RestoreMode,
     /// Keys that were written later are left alone.
     since: Option<Revision>,
+    grants: Grants,
     script: ScriptWriter,
     by_prefix: ByPrefix,
     conflicts: Vec<Bytes>,
+    denied: Denied,
     leases: BTreeSet<LeaseId>,
     requests: Requests,
 }
@@ -44,10 +47,12 @@ pub(super) struct Decided {
 }
 
 impl Planner {
-    pub(super) fn new(mode: RestoreMode, since: Option<Revision>) -> Self {
+    pub(super) fn new(mode: RestoreMode, since: Option<Revision>, grants: Grants) -> Self {
         Self {
             mode,
             since,
+            grants,
+            denied: Denied::default(),
             script: ScriptWriter::default(),
             by_prefix: ByPrefix::default(),
             conflicts: Vec::new(),
@@ -115,6 +120,9 @@ impl Planner {
         if *fate == Fate::Keep && self.conflicts.len() < NAMED {
             self.conflicts.push(Bytes::copy_from_slice(&kv.key));
         }
+        if fate.changes() && !self.grants.may_write(&kv.key) {
+            self.denied.note(&kv.key);
+        }
         let seen = found.as_ref().map_or(Revision(0), |found| found.mod_revision);
         match fate {
             Fate::Unchanged | Fate::Keep => self.script.push(Step::Pass(1)),
@@ -147,11 +155,29 @@ impl Planner {
             total,
             prefixes,
             conflicts: self.conflicts,
+            denied: self.denied.keys,
+            denied_keys: self.denied.first,
             leases,
             requests,
             estimated: estimate(requests, bytes, round_trip, in_flight),
         };
         Ok(Planned { script: self.script.finish()?, summary })
+    }
+}
+
+/// Keys that the user may not write.
+#[derive(Debug, Default)]
+struct Denied {
+    keys: u64,
+    first: Vec<Bytes>,
+}
+
+impl Denied {
+    fn note(&mut self, key: &Bytes) {
+        self.keys += 1;
+        if self.first.len() < NAMED {
+            self.first.push(Bytes::copy_from_slice(key));
+        }
     }
 }
 
@@ -203,6 +229,19 @@ pub(super) fn check_conflicts(summary: &PlanSummary) -> Result<()> {
         Escaped(first)
     );
     Err(Error::new(ErrorKind::Conflict, message))
+}
+
+/// Refuses what the servers would refuse in the middle of it.
+pub(super) fn check_denied(summary: &PlanSummary) -> Result<()> {
+    let Some(first) = summary.denied_keys.first() else { return Ok(()) };
+    let message = format!(
+        "permission denied: the user may not write {} of the keys, the first {}; nothing was written; it needs a role with \
+         read and write permission on {}",
+        summary.denied,
+        Escaped(first),
+        Escaped(first_part(first)),
+    );
+    Err(Error::new(ErrorKind::PermissionDenied, message))
 }
 
 #[cfg(test)]

@@ -5,11 +5,14 @@ use bytes::Bytes;
 
 use super::RestoreMode;
 use super::apply::RestorePlan;
+use super::origin::Origin;
 use super::pace::IN_FLIGHT;
 use super::plan::{Decided, Planner};
 use super::summary::Fate;
-use super::undo::{is_absent, is_undo};
+use super::undo::{is_absent, is_undo, lease_policy};
 use crate::backup::compare::Archived;
+use crate::backup::grants::Grants;
+use crate::backup::leasing::{LeaseTtl, Leasing};
 use crate::backup::open::ArchiveFile;
 use crate::backup::progress::{Observer, Phase, Progress, Tracker};
 use crate::backup::selection::Selection;
@@ -85,10 +88,16 @@ impl Undo {
         check_undo(undo, target)?;
         let segments = Selection::new().segments(&[])?;
         let restored_segments = self.selection.segments(std::slice::from_ref(&restored.header().range))?;
+        let grants = Grants::known(client).await;
+        let policy = lease_policy(&undo.options().await?.unwrap_or_default());
+        let source = Some(restored.header().cluster_id);
+        let leasing = Leasing::new(policy, LeaseTtl::Full, source, &self.selection);
         let mut planning = Planning {
             client,
-            planner: Planner::new(RestoreMode::Unchanged, None),
-            restored: Lookup::new(Archived::new(restored.all_records(), &restored_segments, true)),
+            planner: Planner::new(RestoreMode::Unchanged, None, grants),
+            restored: Lookup::new(
+                Archived::new(restored.all_records(), &restored_segments, true).leasing(leasing),
+            ),
             progress: self.observer.begin(Phase::Comparing, Some(undo.summary().records)),
             target,
         };
@@ -96,9 +105,10 @@ impl Undo {
         let planned = planning.planner.finish(planning.target, began.elapsed(), IN_FLIGHT)?;
         Ok(RestorePlan {
             client: client.clone(),
-            records: undo.all_records(),
+            origin: Origin::Archive(undo.all_records()),
             segments,
-            leases,
+            leasing: Leasing::default(),
+            grants: Leasing::default().grants(&leases),
             planned,
             undo: None,
             // It would read the whole keyspace for what may be a few keys.

@@ -101,6 +101,11 @@ pub struct PlanSummary {
     pub prefixes: Vec<(Bytes, Tallies)>,
     /// Keys that stand against the mode: it leaves them alone, or refuses. The first hundred.
     pub conflicts: Vec<Bytes>,
+    /// How many of the keys that would be written or deleted the user has no right to, as far as its roles say: then
+    /// nothing is written.
+    pub denied: u64,
+    /// The first hundred of those.
+    pub denied_keys: Vec<Bytes>,
     /// How many leases the written keys need.
     pub leases: u64,
     /// How many requests it takes if no limit of the server's is below its default.
@@ -167,7 +172,7 @@ impl ByPrefix {
 }
 
 /// `/registry/` of `/registry/pods/a`, `app/` of `app/a`, and all of a key that has no such part.
-fn first_part(key: &[u8]) -> &[u8] {
+pub(super) fn first_part(key: &[u8]) -> &[u8] {
     let slash = key.iter().skip(1).position(|&byte| byte == b'/');
     slash.and_then(|at| key.get(..at + 2)).unwrap_or(key)
 }

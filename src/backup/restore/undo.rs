@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use super::Restore;
 use super::plan::Decided;
-use crate::archive::{Compression, Header};
+use crate::archive::{BackupOption, Compression, Header, Options};
 use crate::backup::create::Backup;
+use crate::backup::leasing::LeasePolicy;
 use crate::backup::output::Output;
 use crate::backup::pipeline::Pipeline;
 use crate::client::Client;
@@ -16,6 +18,9 @@ use crate::types::{self, KeyRange, KeyValue, Revision};
 /// How many keys are taken to the archive at once.
 const PORTION: usize = 256;
 
+/// The option that tells which leases the restored keys got.
+const LEASES: &str = "leases";
+
 /// What the range of an undo archive says: of no range does it hold every key.
 pub(super) fn no_range() -> KeyRange {
     KeyRange::between("\x01", "\x01")
@@ -24,6 +29,12 @@ pub(super) fn no_range() -> KeyRange {
 /// Whether the archive was made to undo a restore, and is no backup.
 pub(super) fn is_undo(header: &Header) -> bool {
     header.range.is_empty()
+}
+
+/// Which leases the restored keys got.
+pub(super) fn lease_policy(undo: &Options) -> LeasePolicy {
+    let told = undo.options.iter().find(|option| option.name == LEASES);
+    told.and_then(|option| LeasePolicy::named(&option.value)).unwrap_or_default()
 }
 
 /// A key that did not exist, in etcd's own form of one: no revision and no version.
@@ -35,6 +46,8 @@ pub(super) fn is_absent(kv: &KeyValue) -> bool {
 pub(super) struct UndoWriter<'w> {
     pipeline: Pipeline<'w, PendingFile>,
     pinned: types::Header,
+    /// Which leases the restored keys get.
+    leases: LeasePolicy,
     gathered: Vec<KeyValue>,
 }
 
@@ -43,11 +56,15 @@ impl<'w> UndoWriter<'w> {
         client: &Client,
         pinned: types::Header,
         file: &'w mut PendingFile,
+        restore: &Restore,
     ) -> Result<Self> {
         let backup = Backup::new().range(no_range());
         let header = Box::pin(backup.header(client, pinned)).await;
-        let pipeline = Pipeline::begin(&header, Compression::default(), Output::new(file)).await?;
-        Ok(Self { pipeline, pinned, gathered: Vec::new() })
+        let output = Output::new(file);
+        #[cfg(feature = "encrypt")]
+        let output = output.encrypted(restore.encrypt_undo.as_ref())?;
+        let pipeline = Pipeline::begin(&header, Compression::default(), output).await?;
+        Ok(Self { pipeline, pinned, leases: restore.leases, gathered: Vec::new() })
     }
 
     /// Takes what the cluster holds of a key that is going to be changed.
@@ -64,6 +81,8 @@ impl<'w> UndoWriter<'w> {
     pub(super) async fn finish(mut self, client: &Client) -> Result<()> {
         self.flush().await?;
         Box::pin(self.pipeline.leases(client)).await?;
+        let option = BackupOption { name: LEASES.to_owned(), value: self.leases.name().to_owned() };
+        self.pipeline.options(&Options { options: vec![option] }).await?;
         self.pipeline.finish().await.map(drop)
     }
 }

@@ -10,7 +10,8 @@ use bytes::Bytes;
 
 use self::segment::Rename;
 pub(super) use self::segment::Segment;
-use self::span::{Span, union, within, without};
+use self::span::within;
+pub(super) use self::span::{Span, union, without};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::KeyRange;
 use crate::util::Escaped;
@@ -92,6 +93,18 @@ impl Selection {
     pub fn rename(mut self, from: impl Into<Bytes>, to: impl Into<Bytes>) -> Self {
         self.renames.push(Rename { from: from.into(), to: to.into() });
         self
+    }
+
+    /// Whether any key gets another name.
+    pub(super) fn renames(&self) -> bool {
+        !self.renames.is_empty()
+    }
+
+    /// What tells one set of renames from another.
+    pub(super) fn renames_id(&self) -> Vec<u8> {
+        let len = |name: &Bytes| (name.len() as u64).to_le_bytes();
+        let names = self.renames.iter().flat_map(|rename| [&rename.from, &rename.to]);
+        names.flat_map(|name| [&len(name)[..], name].concat()).collect()
     }
 
     /// The selected keys that lie in all of these ranges, in stretches that are sorted and disjoint in the target.

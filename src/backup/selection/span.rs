@@ -8,7 +8,7 @@ use crate::types::KeyRange;
 ///
 /// Unlike a [`KeyRange`] it has one form only, so that pieces can be cut out of it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Span {
+pub(in crate::backup) struct Span {
     pub(super) start: Bytes,
     pub(super) end: Option<Bytes>,
 }
@@ -22,12 +22,16 @@ impl Span {
         Self::from(&KeyRange::prefix(prefix.clone()))
     }
 
-    pub(super) fn to_range(&self) -> KeyRange {
+    pub(in crate::backup) fn to_range(&self) -> KeyRange {
         match &self.end {
             None => KeyRange::from_key(self.start.clone()),
             Some(end) if is_successor(end, &self.start) => KeyRange::key(self.start.clone()),
             Some(end) => KeyRange::between(self.start.clone(), end.clone()),
         }
+    }
+
+    pub(in crate::backup) fn holds(&self, key: &[u8]) -> bool {
+        self.start[..] <= *key && self.end.as_ref().is_none_or(|end| *key < end[..])
     }
 
     /// The keys that lie in both.
@@ -77,7 +81,7 @@ fn is_successor(end: &[u8], key: &[u8]) -> bool {
 }
 
 /// The same keys in as few spans as possible, ascending.
-pub(super) fn union(ranges: &[KeyRange]) -> Vec<Span> {
+pub(in crate::backup) fn union(ranges: &[KeyRange]) -> Vec<Span> {
     let spans = ranges.iter().filter(|range| !range.is_empty());
     let mut spans: Vec<_> = spans.map(Span::from).filter_map(Span::non_empty).collect();
     spans.sort();
@@ -101,7 +105,7 @@ pub(super) fn within(spans: &[Span], one: &Span) -> Vec<Span> {
 }
 
 /// What is left of these spans without the others' keys.
-pub(super) fn without(spans: Vec<Span>, others: &[Span]) -> Vec<Span> {
+pub(in crate::backup) fn without(spans: Vec<Span>, others: &[Span]) -> Vec<Span> {
     others.iter().fold(spans, |left, other| left.iter().flat_map(|span| span.without(other)).collect())
 }
 

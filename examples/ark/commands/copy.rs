@@ -1,0 +1,79 @@
+use etcd_ark::Header;
+use etcd_ark::backup::{Restore, RestoreReport};
+
+use super::applying::{self, Asking, SoFar};
+use super::plan;
+use crate::args::{Connection, Copy as Arguments};
+use crate::connect::connect;
+use crate::failure::Failure;
+use crate::human;
+use crate::interrupt::Interrupts;
+use crate::output::{Format, Output, Report, Value};
+use crate::progress::{ProgressLine, Unit};
+
+const NEXT_STEP: &str = "the same copy again goes on with what the source holds then; --mode replace also writes over what was \
+     copied and has changed there since";
+
+/// What a copy has come to.
+#[derive(Debug)]
+struct Done {
+    source: Header,
+    target: Header,
+    report: RestoreReport,
+}
+
+pub(super) async fn run(
+    arguments: Arguments,
+    connection: &Connection,
+    format: Format,
+    interrupts: &mut Interrupts,
+) -> Result<(), Failure> {
+    arguments.consent.check()?;
+    let so_far = SoFar::new(NEXT_STEP);
+    let copying = copy(&arguments, connection, &so_far);
+    let done = interrupts.end(copying, || so_far.interrupted()).await?;
+    Output::Stdout.print(&describe(&arguments, &done), format)?;
+    applying::check_left(&done.report)
+}
+
+async fn copy(arguments: &Arguments, from: &Connection, so_far: &SoFar) -> Result<Done, Failure> {
+    let to = arguments.to.connection(from)?;
+    let restore = as_told(arguments, so_far)?;
+    let source = connect(from).await?;
+    let client = connect(&to)
+        .await
+        .map_err(|failure| failure.help("this is about the target: --to-endpoints and so on"))?;
+    let planned = restore.plan_copy(&source, &client).await?;
+    let summary = planned.summary();
+    let (source, target) = (planned.source().unwrap_or(summary.target), summary.target);
+    let first = format!(
+        "Copy {} keys of cluster {} at {}, revision {},",
+        human::count(summary.writes()),
+        source.cluster_id,
+        from.endpoints.join(", "),
+        source.revision,
+    );
+    let shown = plan::shown_below(&first, "", &arguments.how, &to, summary);
+    let asking = Asking { consent: arguments.consent, more: false };
+    let report = applying::confirm_and_apply(planned, &shown, asking, so_far).await?;
+    Ok(Done { source, target, report })
+}
+
+fn as_told(arguments: &Arguments, so_far: &SoFar) -> Result<Restore, Failure> {
+    let (line, noted) = (ProgressLine::new(Unit::Keys), so_far.clone());
+    let restore = plan::as_told(&arguments.how)?.on_progress(move |progress| {
+        noted.note(progress);
+        line.show(progress);
+    });
+    let restore = if arguments.no_check { restore.unchecked() } else { restore };
+    Ok(arguments.rate.into_iter().fold(restore, Restore::keys_per_second))
+}
+
+fn describe(arguments: &Arguments, done: &Done) -> Report {
+    Report::default()
+        .text("mode", plan::mode_name(arguments.how.mode.into()))
+        .text("source_cluster_id", done.source.cluster_id)
+        .with("source_revision", Value::Number(done.source.revision.0))
+        .text("cluster_id", done.target.cluster_id)
+        .and(applying::describe(&done.report))
+}
