@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Builder, Fault, Proxy, Server};
 
 // Generous: a cluster that lost its leader elects another within about two seconds.
-const ELECTION_TIMEOUT: Duration = Duration::from_secs(30);
+const ELECTION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The members of one cluster, numbered from 0.
 #[derive(Debug)]
@@ -132,7 +132,7 @@ impl Server {
         if !self.is_running() {
             return None;
         }
-        let brief = ["--dial-timeout=1s", "--command-timeout=1s", "endpoint", "status", "--write-out=fields"];
+        let brief = ["--dial-timeout=3s", "--command-timeout=3s", "endpoint", "status", "--write-out=fields"];
         let output = self.try_etcdctl(&brief).await;
         let text = String::from_utf8_lossy(&output.stdout);
         let member = field(&text, "MemberID")?;
