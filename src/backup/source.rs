@@ -32,11 +32,11 @@ impl Source {
         Ok(Self::new(name, file))
     }
 
-    /// Opens a file that may be encrypted. Trying a passphrase takes a second of work, by design.
+    /// What is inside, if it is encrypted. Trying a passphrase takes a second of work, by design.
     #[cfg(feature = "encrypt")]
-    pub(super) async fn open_with(path: PathBuf, identities: super::crypt::Identities) -> Result<Self> {
-        let plain = Self::open(path).await?;
-        let (name, reader) = (plain.name.clone(), plain.reader);
+    pub(super) async fn decrypted(self, identities: &super::crypt::Identities) -> Result<Self> {
+        let Self { name, reader } = self;
+        let identities = identities.clone();
         let opened = spawn_blocking(move || {
             let reader = Arc::into_inner(reader).and_then(|reader| reader.into_inner().ok());
             identities.open(reader.ok_or_else(|| Error::new(ErrorKind::Io, "the file is in use"))?)
