@@ -13,6 +13,7 @@ mod draft;
 #[path = "../support/frames.rs"]
 #[allow(dead_code, reason = "the test of forged archives uses more of it")]
 mod frames;
+mod page;
 mod salvage;
 mod seek;
 

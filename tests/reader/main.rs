@@ -9,6 +9,7 @@ mod draft;
 mod frames;
 
 mod forged;
+mod golden;
 mod random;
 mod samples;
 
@@ -185,12 +186,16 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// The ranges of the samples, as etcd spells them.
+/// The ranges of the samples and of the golden archives, as etcd spells them.
 fn spelled(range: &KeyRange) -> [&'static [u8]; 2] {
     if *range == KeyRange::key("") {
         return [b"", b""];
     }
-    let found = samples::ranges().into_iter().find(|(known, _)| known == range);
+    let golden: [(_, [&'static [u8]; 2]); 2] = [
+        (KeyRange::prefix("/registry/"), [b"/registry/", b"/registry0"]),
+        (KeyRange::between("a", "b"), [b"a", b"b"]),
+    ];
+    let found = samples::ranges().into_iter().chain(golden).find(|(known, _)| known == range);
     found.expect("a range of the samples").1
 }
 
