@@ -24,6 +24,16 @@ fn shortened(key: &[u8]) -> &[u8] {
     key.get(..INDEX_KEY_BYTES).unwrap_or(key)
 }
 
+/// Whether the key may be longer than what the index holds of it.
+pub(crate) fn is_cut(key: &Bytes) -> bool {
+    key.len() == INDEX_KEY_BYTES
+}
+
+/// Whether a key that begins like `first` may lie above one that begins like `last`.
+pub(crate) fn is_above(first: &Bytes, last: &Bytes) -> bool {
+    first > last || (is_cut(last) && first == last)
+}
+
 /// Where a block is, and what it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -259,8 +269,8 @@ fn hash_of(value: &Value<'_>) -> Result<Hash, Malformed> {
 /// Whether entries follow each other in the file and by their keys: else a small file could name the same
 /// blocks again and again, and keep whoever seeks busy for ever.
 fn ascend<T>(entries: &[T], span: impl Fn(&T) -> Range<u64>, keys: impl Fn(&T) -> [&Bytes; 2]) -> bool {
-    // Keys that are cut short may be equal.
-    entries.is_sorted_by(|one, next| span(one).end <= span(next).start && keys(one)[1] <= keys(next)[0])
+    entries
+        .is_sorted_by(|one, next| span(one).end <= span(next).start && is_above(keys(next)[0], keys(one)[1]))
 }
 
 /// Whether a key of the range can lie between keys that begin like this.

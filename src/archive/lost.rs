@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 
-use super::index::BlockEntry;
-use super::layout::INDEX_KEY_BYTES;
+use super::index::{BlockEntry, is_above, is_cut};
 use crate::types::KeyRange;
 
 /// A stretch of keys that an archive has lost.
@@ -176,16 +175,6 @@ impl Run {
 /// etcd's spelling of a range without an end.
 const OPEN_END: Bytes = Bytes::from_static(b"\0");
 
-/// Whether the key is longer than what the index holds of it.
-fn is_cut(key: &Bytes) -> bool {
-    key.len() == INDEX_KEY_BYTES
-}
-
-/// Whether a key that begins like `first` may lie above one that begins like `last`.
-fn is_above(first: &Bytes, last: &Bytes) -> bool {
-    first > last || (is_cut(last) && first == last)
-}
-
 /// The smallest key above this one.
 fn behind(key: &[u8]) -> Bytes {
     [key, b"\0"].concat().into()
@@ -206,6 +195,7 @@ fn end_before(first: &Bytes) -> Bytes {
 mod tests {
     use super::*;
     use crate::archive::index::index_key;
+    use crate::archive::layout::INDEX_KEY_BYTES;
 
     fn entry(first: impl AsRef<[u8]>, last: impl AsRef<[u8]>) -> BlockEntry {
         let keys = (index_key(first.as_ref()), index_key(last.as_ref()));

@@ -6,7 +6,7 @@ use super::block::Block;
 use super::decoder::{Accepted, Decoder, Event};
 use super::frame::Place;
 use super::hash::Hash;
-use super::index::BlockEntry;
+use super::index::{BlockEntry, is_above};
 use super::lost::LostKeys;
 
 /// Notes what a [`Decoder`] finds in a damaged archive, and tells at the end which blocks are the archive's own.
@@ -109,7 +109,8 @@ impl Salvage {
             .iter()
             .filter_map(|found| Some((*known.get(&found.entry.state_hash)?, found.clone())))
             .collect();
-        let in_order = kept.values().is_sorted_by(|one, next| one.entry.last_key <= next.entry.first_key);
+        let in_order =
+            kept.values().is_sorted_by(|one, next| is_above(&next.entry.first_key, &one.entry.last_key));
         (in_order && (self.found.is_empty() || !kept.is_empty())).then_some(kept)
     }
 
