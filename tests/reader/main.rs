@@ -253,6 +253,19 @@ fn python_reads_what_rust_reads() {
     assert_both_read(&samples);
 }
 
+/// How many, unless ETCD_ARK_SAMPLES says.
+const SAMPLES: usize = 60;
+
+#[test]
+fn python_reads_random_archives() {
+    const AT_ONCE: usize = 20;
+    let told = std::env::var("ETCD_ARK_SAMPLES").ok().map(|count| count.parse().expect("a number"));
+    for first in (20..20 + told.unwrap_or(SAMPLES)).step_by(AT_ONCE) {
+        let samples = samples::random_samples(first, AT_ONCE).into_iter();
+        assert_both_read(&samples.map(|Sample { name, bytes }| (name, bytes)).collect::<Vec<_>>());
+    }
+}
+
 fn assert_both_read(samples: &[(String, Vec<u8>)]) {
     for (verdict, (name, bytes)) in read_by_python(samples).iter().zip(samples) {
         assert_eq!(verdict.fault, None, "{name} is refused");
