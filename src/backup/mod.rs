@@ -7,8 +7,11 @@ mod compare;
 mod create;
 #[cfg(feature = "encrypt")]
 mod crypt;
+#[cfg(feature = "encrypt")]
+mod decrypted;
 mod diff;
 mod facts;
+mod interchange;
 mod leases;
 mod open;
 mod output;
@@ -25,6 +28,7 @@ pub use create::{Backup, BackupReport};
 #[cfg(feature = "encrypt")]
 pub use crypt::{Encryption, Identities, generate_identity};
 pub use diff::{Diff, DiffSide, Difference};
+pub use interchange::{Export, Import, ImportReport, TextFormat};
 pub use open::ArchiveFile;
 pub use progress::{Phase, Progress};
 pub use records::RecordReader;

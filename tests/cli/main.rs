@@ -15,6 +15,7 @@ mod diff;
 mod encrypt;
 mod examples;
 mod files;
+mod interchange;
 mod interrupt;
 mod keys;
 mod plan;
