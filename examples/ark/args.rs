@@ -5,6 +5,7 @@ mod copy;
 mod diff;
 mod restore;
 mod select;
+mod text;
 
 use std::env;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ pub(crate) use self::check_config::{CheckConfig, Purpose};
 pub(crate) use self::copy::Copy;
 pub(crate) use self::diff::{Diff, Side};
 pub(crate) use self::restore::{Consent, How, Plan, Restore, Undo, Users};
+pub(crate) use self::text::{Export, Find, Import};
 use crate::failure::exit_codes;
 use crate::key::{self, Key};
 use crate::output::Format;
@@ -27,9 +29,9 @@ const GLOBAL: &str = "Global options";
 const CONNECTION: &str = "Connection";
 /// Commands that read archives only: their helps need not tell about connecting.
 const OFFLINE: &[&str] = if cfg!(feature = "encrypt") {
-    &["verify", "info", "ls", "get", "keygen"]
+    &["verify", "info", "ls", "get", "find", "export", "import", "keygen"]
 } else {
-    &["verify", "info", "ls", "get"]
+    &["verify", "info", "ls", "get", "find", "export", "import"]
 };
 
 /// Consistent, verified backup and restore of etcd.
@@ -132,6 +134,18 @@ pub(crate) enum Command {
     /// The value goes to standard output as it is; on a terminal, what could steer the terminal is escaped and a
     /// line end added. With -w json all about the key is shown.
     Get(Get),
+    /// List the keys of an archive that hold a text, or whose values do.
+    ///
+    /// Exit code 1 if there is none. With --prefix only the blocks with such keys are read.
+    Find(Find),
+    /// Write an archive's keys and values as text, for other programs.
+    ///
+    /// docs/interchange.md has the formats.
+    Export(Export),
+    /// Make an archive out of text; then restore, plan, diff and all others work on it.
+    ///
+    /// Nothing is made of text that is damaged: the line and what is wrong with it are told.
+    Import(Import),
     /// Write an archive's keys to the cluster.
     ///
     /// The whole archive is verified and compared with the cluster, and what will be done is shown, before the first
@@ -315,8 +329,13 @@ pub(crate) struct Prefix {
 }
 
 impl Prefix {
+    /// The range, if there is one.
+    pub(crate) fn given(&self) -> Option<KeyRange> {
+        self.prefix.as_ref().map(|prefix| KeyRange::prefix(prefix.0.clone()))
+    }
+
     pub(crate) fn range(&self) -> KeyRange {
-        self.prefix.as_ref().map_or_else(KeyRange::all, |prefix| KeyRange::prefix(prefix.0.clone()))
+        self.given().unwrap_or_else(KeyRange::all)
     }
 }
 

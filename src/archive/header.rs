@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::error::{EncodeError, Fault, FormatError};
+use super::facts::Facts;
 use super::frame::{Frame, meta_frame, preamble, read_preamble, stated_frame_len};
 use super::layout::{FRAME_HEADER_LEN, FrameType, PREAMBLE_LEN};
 use super::wire::{Malformed, Reader, Value, bytes_tag, put_bytes, put_u64, varint_tag};
@@ -75,7 +76,24 @@ impl Header {
         out
     }
 
-    pub(crate) fn decode(payload: &Bytes) -> Result<Self, Malformed> {
+    fn set(&mut self, number: u64, value: &Value<'_>) -> Result<(), Malformed> {
+        match number {
+            1 => self.cluster_id.0 = value.u64()?,
+            2 => self.member_id.0 = value.u64()?,
+            3 => self.revision.0 = value.i64()?,
+            4 => self.created_unix_ms = value.i64()?,
+            5 => self.server_version = value.string()?,
+            6 => self.writer = value.string()?,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Facts for Header {
+    const FRAME: FrameType = FrameType::Header;
+
+    fn decode(payload: &Bytes) -> Result<Self, Malformed> {
         let mut fields = Reader::new(payload);
         let mut header = Self::default();
         let mut range = (Bytes::new(), Bytes::new());
@@ -88,19 +106,6 @@ impl Header {
         }
         header.range = KeyRange::from_wire(range.0, range.1);
         Ok(header)
-    }
-
-    fn set(&mut self, number: u64, value: &Value<'_>) -> Result<(), Malformed> {
-        match number {
-            1 => self.cluster_id.0 = value.u64()?,
-            2 => self.member_id.0 = value.u64()?,
-            3 => self.revision.0 = value.i64()?,
-            4 => self.created_unix_ms = value.i64()?,
-            5 => self.server_version = value.string()?,
-            6 => self.writer = value.string()?,
-            _ => {}
-        }
-        Ok(())
     }
 }
 

@@ -24,6 +24,16 @@ fn shortened(key: &[u8]) -> &[u8] {
     key.get(..INDEX_KEY_BYTES).unwrap_or(key)
 }
 
+/// Whether the key may be longer than what the index holds of it.
+pub(crate) fn is_cut(key: &Bytes) -> bool {
+    key.len() == INDEX_KEY_BYTES
+}
+
+/// Whether a key that begins like `first` may lie above one that begins like `last`.
+pub(crate) fn is_above(first: &Bytes, last: &Bytes) -> bool {
+    first > last || (is_cut(last) && first == last)
+}
+
 /// Where a block is, and what it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -201,11 +211,11 @@ impl FrameEntry {
 
     /// The payload of the frame, from the bytes of [`FrameEntry::span`].
     pub(crate) fn payload(&self, bytes: Bytes) -> Result<Bytes, FormatError> {
-        let frame = Frame::whole(bytes, self.offset)?;
+        let frame = Frame::whole(bytes, self.offset)?.checked()?;
         if frame.kind() != self.frame || frame.check() != self.check {
             return Err(Fault::EntryMismatch { what: "the frame" }.at(self.offset));
         }
-        Ok(frame.checked()?.payload())
+        Ok(frame.payload())
     }
 
     /// Appends the entry as the root holds it.
@@ -256,6 +266,13 @@ fn hash_of(value: &Value<'_>) -> Result<Hash, Malformed> {
     value.slice()?.try_into().map_err(|_| Malformed)
 }
 
+/// Whether entries follow each other in the file and by their keys: else a small file could name the same
+/// blocks again and again, and keep whoever seeks busy for ever.
+fn ascend<T>(entries: &[T], span: impl Fn(&T) -> Range<u64>, keys: impl Fn(&T) -> [&Bytes; 2]) -> bool {
+    entries
+        .is_sorted_by(|one, next| span(one).end <= span(next).start && is_above(keys(next)[0], keys(one)[1]))
+}
+
 /// Whether a key of the range can lie between keys that begin like this.
 fn overlaps(range: &KeyRange, first: &[u8], last: &[u8]) -> bool {
     if range.is_empty() || shortened(range.start()) > last {
@@ -304,7 +321,11 @@ impl IndexRoot {
                 _ => {}
             }
         }
-        Ok(Self { leaves, frames })
+        if ascend(&leaves, LeafEntry::span, |leaf| [&leaf.first_key, &leaf.last_key]) {
+            Ok(Self { leaves, frames })
+        } else {
+            Err(Malformed)
+        }
     }
 
     /// All frames that hold neither records nor a part of the index, in order.
@@ -359,7 +380,8 @@ impl IndexLeaf {
                 blocks.push(BlockEntry::decode(value.slice()?, payload)?);
             }
         }
-        if blocks.is_empty() { Err(Malformed) } else { Ok(Self { blocks }) }
+        let ascend = ascend(&blocks, BlockEntry::span, |block| [&block.first_key, &block.last_key]);
+        if blocks.is_empty() || !ascend { Err(Malformed) } else { Ok(Self { blocks }) }
     }
 
     /// All blocks of the leaf, in key order.

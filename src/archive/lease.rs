@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::layout::MAX_LEASES_PER_FRAME;
+use bytes::Bytes;
+
+use super::facts::Facts;
+use super::layout::{FrameType, MAX_LEASES_PER_FRAME};
 use super::wire::{Malformed, Reader, bytes_tag, put_message, put_u64, varint_tag};
 use crate::types::LeaseId;
 
@@ -38,19 +41,23 @@ fn seconds(ttl: Duration) -> u64 {
     ttl.as_secs().min(i64::MAX.cast_unsigned())
 }
 
-pub(crate) fn decode(payload: &[u8]) -> Result<Vec<Lease>, Malformed> {
-    let mut leases = Vec::new();
-    let mut fields = Reader::new(payload);
-    while let Some((number, value)) = fields.field()? {
-        if number != 1 {
-            continue;
+impl Facts for Vec<Lease> {
+    const FRAME: FrameType = FrameType::Leases;
+
+    fn decode(payload: &Bytes) -> Result<Self, Malformed> {
+        let mut leases = Self::new();
+        let mut fields = Reader::new(payload);
+        while let Some((number, value)) = fields.field()? {
+            if number != 1 {
+                continue;
+            }
+            if leases.len() == MAX_LEASES_PER_FRAME {
+                return Err(Malformed);
+            }
+            leases.push(decode_lease(value.slice()?)?);
         }
-        if leases.len() == MAX_LEASES_PER_FRAME {
-            return Err(Malformed);
-        }
-        leases.push(decode_lease(value.slice()?)?);
+        Ok(leases)
     }
-    Ok(leases)
 }
 
 fn decode_lease(message: &[u8]) -> Result<Lease, Malformed> {

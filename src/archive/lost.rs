@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 
-use super::index::BlockEntry;
-use super::layout::INDEX_KEY_BYTES;
+use super::index::{BlockEntry, is_above, is_cut};
 use crate::types::KeyRange;
 
 /// A stretch of keys that an archive has lost.
@@ -31,6 +30,8 @@ pub(crate) struct Gaps {
     last_key: Bytes,
     /// What the index has behind that key.
     tail: Run,
+    /// Whether some of that is certainly behind it: keys that the index cuts may not be.
+    tail_is_behind: bool,
     evidence: Evidence,
 }
 
@@ -98,6 +99,7 @@ impl Gaps {
     pub(crate) fn indexed(&mut self, entry: &BlockEntry) {
         self.evidence.entries += 1;
         if is_above(&entry.first_key, &self.last_key) {
+            self.tail_is_behind |= entry.first_key > self.last_key;
             return self.tail.add(entry);
         }
         let behind = |gap: &Gap| gap.before.as_ref().is_some_and(|before| is_above(&entry.first_key, before));
@@ -130,7 +132,7 @@ impl Gaps {
     fn tail(&self) -> Option<Gap> {
         let Evidence { expected, ended, index_is_whole, .. } = self.evidence;
         let complete = expected.map_or(ended, |expected| expected == self.next_ordinal);
-        if complete && !(index_is_whole && self.tail.blocks > 0) {
+        if complete && !(index_is_whole && self.tail_is_behind) {
             return None;
         }
         let blocks = expected.and_then(|expected| expected.checked_sub(self.next_ordinal));
@@ -173,16 +175,6 @@ impl Run {
 /// etcd's spelling of a range without an end.
 const OPEN_END: Bytes = Bytes::from_static(b"\0");
 
-/// Whether the key is longer than what the index holds of it.
-fn is_cut(key: &Bytes) -> bool {
-    key.len() == INDEX_KEY_BYTES
-}
-
-/// Whether a key that begins like `first` may lie above one that begins like `last`.
-fn is_above(first: &Bytes, last: &Bytes) -> bool {
-    first > last || (is_cut(last) && first == last)
-}
-
 /// The smallest key above this one.
 fn behind(key: &[u8]) -> Bytes {
     [key, b"\0"].concat().into()
@@ -203,6 +195,7 @@ fn end_before(first: &Bytes) -> Bytes {
 mod tests {
     use super::*;
     use crate::archive::index::index_key;
+    use crate::archive::layout::INDEX_KEY_BYTES;
 
     fn entry(first: impl AsRef<[u8]>, last: impl AsRef<[u8]>) -> BlockEntry {
         let keys = (index_key(first.as_ref()), index_key(last.as_ref()));
@@ -273,6 +266,19 @@ mod tests {
         gaps.no_more_blocks();
         let [lost] = &gaps.lost_keys()[..] else { panic!() };
         assert!((1..=5).all(|tail| lost.range.contains(&long(tail))));
+    }
+
+    #[test]
+    fn blocks_that_begin_like_the_last_one_are_not_lost_for_that() {
+        let long = [b'k'; INDEX_KEY_BYTES + 1];
+        let entries = [entry("a", long), entry(long, long), entry(long, long)];
+        let mut gaps = Gaps::default();
+        (0..).zip(&entries).for_each(|(ordinal, entry)| gaps.block(ordinal, entry));
+        gaps.no_more_blocks();
+        entries.iter().for_each(|entry| gaps.indexed(entry));
+        gaps.expect(3);
+        gaps.trust_index(3);
+        assert_eq!(gaps.lost_keys(), []);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::hash::Hash;
 use super::header::Header;
 use super::index::{IndexLeaf, IndexRoot};
 use super::layout::{CRITICAL, FrameType};
-use super::lease::{self, Lease};
+use super::lease::Lease;
 
 impl Frame {
     /// Decompresses, checks and parses the frame: the work of reading an archive, and free of any
@@ -40,7 +40,7 @@ impl Frame {
                 Header::decode(&payload).map(Body::Header).map_err(|_| malformed("the header"))
             }
             FrameType::Leases => {
-                lease::decode(&payload).map(Body::Leases).map_err(|_| malformed("a lease frame"))
+                Vec::<Lease>::decode(&payload).map(Body::Leases).map_err(|_| malformed("a lease frame"))
             }
             FrameType::Auth => {
                 Auth::decode(&payload).map(Body::Auth).map_err(|_| malformed("the users and roles"))

@@ -6,7 +6,7 @@ use super::block::Block;
 use super::decoder::{Accepted, Decoder, Event};
 use super::frame::Place;
 use super::hash::Hash;
-use super::index::BlockEntry;
+use super::index::{BlockEntry, is_above};
 use super::lost::LostKeys;
 
 /// Notes what a [`Decoder`] finds in a damaged archive, and tells at the end which blocks are the archive's own.
@@ -101,7 +101,7 @@ impl Salvage {
     }
 
     /// The blocks that the index knows, wherever they are; `None` if it knows none of them: then it is
-    /// another archive's.
+    /// another archive's. `None` as well if it does not have them in order: then it is forged.
     fn in_index(&self) -> Option<BTreeMap<u64, Found>> {
         let known: HashMap<&Hash, u64> = self.index.iter().map(|entry| &entry.state_hash).zip(0..).collect();
         let kept: BTreeMap<_, _> = self
@@ -109,7 +109,9 @@ impl Salvage {
             .iter()
             .filter_map(|found| Some((*known.get(&found.entry.state_hash)?, found.clone())))
             .collect();
-        (self.found.is_empty() || !kept.is_empty()).then_some(kept)
+        let in_order =
+            kept.values().is_sorted_by(|one, next| is_above(&next.entry.first_key, &one.entry.last_key));
+        (in_order && (self.found.is_empty() || !kept.is_empty())).then_some(kept)
     }
 
     fn in_order(&self) -> BTreeMap<u64, Found> {

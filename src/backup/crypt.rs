@@ -7,9 +7,10 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 
 use age::secrecy::{ExposeSecret, SecretString};
-use age::stream::StreamWriter;
+use age::stream::{StreamReader, StreamWriter};
 use age::{DecryptError, Decryptor, Encryptor, scrypt, x25519};
 
+use super::decrypted::{Decrypted, Sealed};
 use super::source::ReadSeek;
 use crate::error::{Error, ErrorKind, Result};
 use crate::util::lock;
@@ -150,10 +151,21 @@ impl Identities {
         if !is_encrypted(&mut reader).map_err(super::verify::cannot_read)? {
             return Ok(Box::new(reader));
         }
-        let decryptor = Decryptor::new(reader).map_err(not_opened)?;
+        Ok(Box::new(Decrypted::open(Sealed::new(reader), self)?))
+    }
+
+    /// The same of a file that may be damaged. Blocking.
+    pub(super) fn open_damaged(&self, mut reader: impl ReadSeek + 'static) -> Result<Box<dyn ReadSeek>> {
+        if !is_encrypted(&mut reader).map_err(super::verify::cannot_read)? {
+            return Ok(Box::new(reader));
+        }
+        Ok(Box::new(Decrypted::mended(Sealed::new(reader), self)?))
+    }
+
+    pub(super) fn decrypt(&self, sealed: Sealed) -> Result<StreamReader<Sealed>> {
+        let decryptor = Decryptor::new(sealed).map_err(not_opened)?;
         let keys: Vec<Box<dyn age::Identity>> = self.0.iter().map(Key::to_age).collect();
-        let opened = decryptor.decrypt(keys.iter().map(|key| &**key)).map_err(not_opened)?;
-        Ok(Box::new(opened))
+        decryptor.decrypt(keys.iter().map(|key| &**key)).map_err(not_opened)
     }
 }
 

@@ -8,9 +8,12 @@ mod create;
 #[cfg(feature = "encrypt")]
 mod crypt;
 mod database;
+#[cfg(feature = "encrypt")]
+mod decrypted;
 mod diff;
 mod facts;
 mod grants;
+mod interchange;
 mod keys;
 mod leases;
 mod leasing;
@@ -31,6 +34,7 @@ pub use create::{Backup, BackupReport};
 pub use crypt::{Encryption, Identities, generate_identity};
 pub use diff::{Diff, DiffSide, Difference};
 pub use grants::Grants;
+pub use interchange::{Export, Import, ImportReport, TextFormat};
 pub use leasing::{LeasePolicy, LeaseTtl};
 pub use open::ArchiveFile;
 pub use progress::{Phase, Progress};

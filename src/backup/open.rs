@@ -11,7 +11,7 @@ use super::records::{Index, RecordReader, Records};
 use super::source::Source;
 use super::structure::check_structure;
 use super::verify::{VerifyReport, verify_source};
-use crate::archive::{Auth, Footer, Header, IndexRoot, Members, Options, Summary};
+use crate::archive::{Auth, Fault, Footer, Header, IndexRoot, Members, Options, Summary};
 use crate::error::Result;
 use crate::types::{KeyRange, KeyValue};
 
@@ -69,7 +69,7 @@ impl ArchiveFile {
     /// Changes nothing; may be dropped at any time.
     #[cfg(feature = "encrypt")]
     pub async fn open_with(path: impl Into<PathBuf>, identities: &Identities) -> Result<Self> {
-        Self::from_source(Source::open_with(path.into(), identities.clone()).await?).await
+        Self::from_source(Source::open(path.into()).await?.decrypted(identities).await?).await
     }
 
     /// Opens an archive that is somewhere else than in a file. Reads happen on threads that may wait.
@@ -85,10 +85,30 @@ impl ArchiveFile {
         Self::from_source(Source::new("the archive", reader)).await
     }
 
+    /// As [`ArchiveFile::from_reader`], for an archive that is encrypted, or perhaps is.
+    ///
+    /// # Errors
+    ///
+    /// As [`ArchiveFile::open_with`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Changes nothing; may be dropped at any time.
+    #[cfg(feature = "encrypt")]
+    pub async fn from_reader_with(
+        reader: impl Read + Seek + Send + 'static,
+        identities: &Identities,
+    ) -> Result<Self> {
+        Self::from_source(Source::new("the archive", reader).decrypted(identities).await?).await
+    }
+
     pub(super) async fn from_source(source: Source) -> Result<Self> {
-        let (header, footer, root) =
-            read_ends(&source).await.map_err(|error| error.context(source.name()))?;
-        Ok(Self { records: Records::new(source, Index::Whole(root)), header, footer })
+        let (footer, root) = read_ends(&source).await.map_err(|error| error.context(source.name()))?;
+        let records = Records::new(source, Index::Whole(root));
+        // By the index, as all else: the header of another archive would be whole, too.
+        let missing = Fault::EntryMismatch { what: "the header" }.at(footer.index_root().start);
+        let header = records.facts().await?.ok_or_else(|| records.named(missing))?;
+        Ok(Self { records, header, footer })
     }
 
     /// What was backed up, from where, and when.
@@ -207,11 +227,10 @@ impl fmt::Debug for ArchiveFile {
     }
 }
 
-async fn read_ends(source: &Source) -> Result<(Header, Footer, IndexRoot)> {
+async fn read_ends(source: &Source) -> Result<(Footer, IndexRoot)> {
     let file_len = source.len().await?;
-    let probe = source.read(0..Header::PROBE_LEN as u64).await?;
-    let header = Header::parse(source.read(Header::span(&probe)?).await?)?;
+    Header::span(&source.read(0..Header::PROBE_LEN as u64).await?)?;
     let footer = Footer::parse(source.read(Footer::span(file_len)?).await?, file_len)?;
     let root = IndexRoot::parse(source.read(footer.index_root()).await?, &footer)?;
-    Ok((header, footer, root))
+    Ok((footer, root))
 }

@@ -62,6 +62,17 @@ impl Records {
         self.parsed(T::parse(bytes, entry)).map(Some)
     }
 
+    /// Facts of which there may be several frames, in order.
+    pub(super) async fn all_facts<T: Facts>(&self) -> Result<Vec<T>> {
+        let mut all = Vec::new();
+        if let Index::Whole(root) = &self.index {
+            for entry in T::entries(root) {
+                all.push(self.parsed(T::parse(self.source.read(entry.span()).await?, entry))?);
+            }
+        }
+        Ok(all)
+    }
+
     async fn read_block(&self, entry: &BlockEntry) -> Result<Block> {
         let bytes = self.source.read(entry.span()).await?;
         self.parsed(Block::parse(bytes, entry))

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+#[cfg(feature = "encrypt")]
+use super::crypt::Identities;
 use super::progress::{Observer, Progress};
 use super::records::{Index, RecordReader, Records};
 use super::source::Source;
@@ -60,6 +62,27 @@ impl SalvagedFile {
         observe: impl Fn(Progress) + Send + Sync + 'static,
     ) -> Result<Self> {
         let source = Source::open(path.into()).await?;
+        Self::from_source(source, &Observer::new(observe)).await
+    }
+
+    /// As [`SalvagedFile::open_observed`], for an archive that is encrypted, or perhaps is. Of 64 KiB in which a byte is
+    /// damaged nothing is left; if the first bytes of the file are, nothing at all.
+    ///
+    /// # Errors
+    ///
+    /// As [`SalvagedFile::open`]; [`ErrorKind::Auth`](crate::ErrorKind::Auth) if none of the identities opens it, and
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if the start of its encryption is damaged.
+    ///
+    /// # Cancel safety
+    ///
+    /// Changes nothing; may be dropped at any time.
+    #[cfg(feature = "encrypt")]
+    pub async fn open_with(
+        path: impl Into<PathBuf>,
+        identities: &Identities,
+        observe: impl Fn(Progress) + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let source = Source::open(path.into()).await?.decrypted_as_far_as_it_is(identities).await?;
         Self::from_source(source, &Observer::new(observe)).await
     }
 

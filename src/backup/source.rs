@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
+#[cfg(feature = "encrypt")]
+use super::crypt::Identities;
 use super::verify::cannot_read;
 use crate::error::{Error, ErrorKind, Result};
 use crate::util::lock;
@@ -32,14 +34,29 @@ impl Source {
         Ok(Self::new(name, file))
     }
 
-    /// Opens a file that may be encrypted. Trying a passphrase takes a second of work, by design.
+    /// What is inside, if it is encrypted. Trying a passphrase takes a second of work, by design.
     #[cfg(feature = "encrypt")]
-    pub(super) async fn open_with(path: PathBuf, identities: super::crypt::Identities) -> Result<Self> {
-        let plain = Self::open(path).await?;
-        let (name, reader) = (plain.name.clone(), plain.reader);
+    pub(super) async fn decrypted(self, identities: &Identities) -> Result<Self> {
+        let identities = identities.clone();
+        self.inside(move |reader| identities.open(reader)).await
+    }
+
+    /// The same of a file that may be damaged: what can't be decrypted is zeros.
+    #[cfg(feature = "encrypt")]
+    pub(super) async fn decrypted_as_far_as_it_is(self, identities: &Identities) -> Result<Self> {
+        let identities = identities.clone();
+        self.inside(move |reader| identities.open_damaged(reader)).await
+    }
+
+    #[cfg(feature = "encrypt")]
+    async fn inside(
+        self,
+        open: impl FnOnce(Box<dyn ReadSeek>) -> Result<Box<dyn ReadSeek>> + Send + 'static,
+    ) -> Result<Self> {
+        let Self { name, reader } = self;
         let opened = spawn_blocking(move || {
             let reader = Arc::into_inner(reader).and_then(|reader| reader.into_inner().ok());
-            identities.open(reader.ok_or_else(|| Error::new(ErrorKind::Io, "the file is in use"))?)
+            open(reader.ok_or_else(|| Error::new(ErrorKind::Io, "the file is in use"))?)
         });
         let opened = opened.await.map_err(|panic| cannot_read(io::Error::other(panic)))?;
         let reader = opened.map_err(|error| error.context(&name))?;

@@ -35,6 +35,9 @@ enum End {
 /// etcd's spelling of "no bound", both as the smallest key and as the open end.
 const NO_BOUND: &[u8] = b"\0";
 
+/// The start and the end of a range that holds no key.
+const NO_KEY: &[u8] = b"\x01";
+
 impl KeyRange {
     /// Exactly one key.
     #[must_use]
@@ -101,6 +104,10 @@ impl KeyRange {
     pub(crate) fn to_wire(&self) -> (Bytes, Bytes) {
         let end = match &self.end {
             End::Single => Bytes::new(),
+            // No key lies below these, but at the end of a range they would mean something else.
+            End::Before(end) if end.is_empty() || end == NO_BOUND => {
+                return Self::between(NO_KEY, NO_KEY).to_wire();
+            }
             End::Before(end) => end.clone(),
             End::Open => Bytes::from_static(NO_BOUND),
         };
@@ -173,6 +180,14 @@ mod tests {
         assert_eq!(KeyRange::prefix(&b"a\xff\xff"[..]).to_wire().1, "b");
         assert_eq!(KeyRange::prefix(&b"\xff"[..]).to_wire().1, NO_BOUND);
         assert_eq!(KeyRange::prefix(""), KeyRange::all());
+    }
+
+    #[test]
+    fn ends_below_every_key_do_not_become_no_end() {
+        for range in [KeyRange::between("b", "\0"), KeyRange::between("", "\0"), KeyRange::between("b", "")] {
+            let (start, end) = range.to_wire();
+            assert!(range.is_empty() && KeyRange::from_wire(start, end).is_empty(), "{range}");
+        }
     }
 
     #[test]

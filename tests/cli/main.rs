@@ -17,6 +17,7 @@ mod diff;
 mod encrypt;
 mod examples;
 mod files;
+mod interchange;
 mod interrupt;
 mod keys;
 mod kill;

@@ -51,6 +51,9 @@ async fn helps_tell_flags_variables_and_exit_codes() {
         ("verify", false),
         ("ls", false),
         ("get", false),
+        ("find", false),
+        ("export", false),
+        ("import", false),
     ] {
         let help = run(&mut ark(&format!("{command} --help"))).await.succeeded().text();
         assert_eq!(help.contains("--endpoints"), connects, "{command}: {help}");

@@ -10,9 +10,12 @@
 #[path = "../support/draft.rs"]
 #[allow(dead_code, reason = "the test of forged archives uses more of it")]
 mod draft;
+#[cfg(feature = "encrypt")]
+mod encrypted;
 #[path = "../support/frames.rs"]
 #[allow(dead_code, reason = "the test of forged archives uses more of it")]
 mod frames;
+mod page;
 mod salvage;
 mod seek;
 

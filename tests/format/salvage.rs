@@ -240,3 +240,15 @@ fn markers_without_end_do_not_keep_a_reader_busy() {
     assert_eq!(faults, [Fault::LostFrame, Fault::SearchGivenUp]);
     assert_eq!(decoder.finish().unwrap_err().fault, Fault::SearchGivenUp);
 }
+
+/// Whoever forges an index has all its hashes agree, too.
+#[test]
+fn an_index_out_of_order_gives_no_order_to_a_salvage() {
+    let first = draft::pairs(&[["m", "1"], ["n", "2"]]);
+    for second in [draft::pairs(&[["a", "3"], ["b", "4"]]), draft::pairs(&[["n", "3"], ["o", "4"]])] {
+        let forged = Draft { blocks: vec![first.clone(), second], ..draft::good() }.unbent();
+        let left = records(&forged, &salvage(&forged).blocks);
+        assert!(left.is_sorted_by(|one, next| one.key < next.key));
+        assert_eq!(left.len(), 2);
+    }
+}

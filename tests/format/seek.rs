@@ -51,3 +51,15 @@ async fn one_key_costs_its_block_and_a_prefix_costs_its_blocks() {
     // Ten blocks, the index, and no neighbour.
     assert!(count.load(Ordering::Relaxed) < 11 * 200_000 + 100_000, "{}", count.load(Ordering::Relaxed));
 }
+
+/// Its frame is whole, but it is not the one that the index means.
+#[tokio::test]
+async fn the_header_of_another_archive_is_not_taken() {
+    let archive = short_archive();
+    let (_, start) = Encoder::new(&Header { revision: Revision(1001), ..header() }).unwrap();
+    let spliced = [&start[..], &archive[start.len()..]].concat();
+    assert_eq!(spliced.len(), archive.len());
+    let error = ArchiveFile::from_reader(Cursor::new(spliced)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(ArchiveFile::from_reader(Cursor::new(archive)).await.is_ok());
+}

@@ -9,6 +9,7 @@ mod draft;
 mod frames;
 
 mod forged;
+mod golden;
 mod random;
 mod samples;
 
@@ -185,12 +186,16 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// The ranges of the samples, as etcd spells them.
+/// The ranges of the samples and of the golden archives, as etcd spells them.
 fn spelled(range: &KeyRange) -> [&'static [u8]; 2] {
     if *range == KeyRange::key("") {
         return [b"", b""];
     }
-    let found = samples::ranges().into_iter().find(|(known, _)| known == range);
+    let golden: [(_, [&'static [u8]; 2]); 2] = [
+        (KeyRange::prefix("/registry/"), [b"/registry/", b"/registry0"]),
+        (KeyRange::between("a", "b"), [b"a", b"b"]),
+    ];
+    let found = samples::ranges().into_iter().chain(golden).find(|(known, _)| known == range);
     found.expect("a range of the samples").1
 }
 
@@ -246,6 +251,19 @@ fn damaged(archive: &[u8], another: &[u8]) -> Vec<(String, Vec<u8>)> {
 fn python_reads_what_rust_reads() {
     let samples: Vec<_> = good_samples().into_iter().map(|Sample { name, bytes }| (name, bytes)).collect();
     assert_both_read(&samples);
+}
+
+/// How many, unless ETCD_ARK_SAMPLES says.
+const SAMPLES: usize = 60;
+
+#[test]
+fn python_reads_random_archives() {
+    const AT_ONCE: usize = 20;
+    let told = std::env::var("ETCD_ARK_SAMPLES").ok().map(|count| count.parse().expect("a number"));
+    for first in (20..20 + told.unwrap_or(SAMPLES)).step_by(AT_ONCE) {
+        let samples = samples::random_samples(first, AT_ONCE).into_iter();
+        assert_both_read(&samples.map(|Sample { name, bytes }| (name, bytes)).collect::<Vec<_>>());
+    }
 }
 
 fn assert_both_read(samples: &[(String, Vec<u8>)]) {

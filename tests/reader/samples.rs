@@ -46,8 +46,13 @@ pub(crate) fn good_samples() -> Vec<Sample> {
         Sample { name: "all facts".to_owned(), bytes: with_facts() },
         sample("two index leaves", &header(0), &block_each(257), &[], zstd),
     ];
-    samples.extend((0..20).map(|i| random_sample(i, &mut random)));
+    samples.extend(random_samples(0, 20));
     samples
+}
+
+/// The same in every run.
+pub(crate) fn random_samples(first: usize, count: usize) -> Vec<Sample> {
+    (first..first + count).map(|i| random_sample(i, &mut Random(7 + i as u64))).collect()
 }
 
 /// Two archives of a few kilobytes, with several frames of every kind that can come more than once but the

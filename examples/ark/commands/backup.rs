@@ -38,11 +38,8 @@ async fn make(arguments: &Arguments, connection: &Connection) -> Result<(BackupR
 }
 
 fn describe(report: &BackupReport, target: &Target) -> Report {
-    let path = match target {
-        Target::File(path) => Report::default().text("path", path.display()),
-        Target::Stream => Report::default(),
-    };
-    path.and(describe::summary(&report.summary))
+    describe::path(target)
+        .and(describe::summary(&report.summary))
         .with("leases", Value::Count(report.leases))
         .and(describe::header(&report.header))
         .and(describe::auth(&report.auth))

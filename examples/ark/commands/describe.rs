@@ -5,8 +5,17 @@ use base64::prelude::BASE64_STANDARD;
 use etcd_ark::KeyValue;
 use etcd_ark::archive::{Auth, AuthState, Header, Members, Options, RolePermission, SavedMember, Summary};
 
+use crate::args::Target;
 use crate::human;
 use crate::output::{Report, Value};
+
+/// Where it went, if that is a file.
+pub(super) fn path(target: &Target) -> Report {
+    match target {
+        Target::File(path) => Report::default().text("path", path.display()),
+        Target::Stream => Report::default(),
+    }
+}
 
 pub(super) fn summary(summary: &Summary) -> Report {
     Report::default()

@@ -6,7 +6,10 @@ mod check_config;
 mod copy;
 mod describe;
 mod diff;
+mod export;
+mod find;
 mod get;
+mod import;
 mod info;
 #[cfg(feature = "encrypt")]
 mod keygen;
@@ -49,6 +52,9 @@ pub(crate) async fn run(args: Args, interrupts: &mut Interrupts) -> Result<ExitC
         Command::Verify(args) => interrupts.end(verify::run(args, format), read_only).await,
         Command::Info(args) => interrupts.end(info::run(args, format), read_only).await,
         Command::Ls(args) => interrupts.end(ls::run(args, format), read_only).await,
+        Command::Find(args) => interrupts.end(find::run(args, format), read_only).await,
+        Command::Export(args) => interrupts.end(export::run(args), read_only).await,
+        Command::Import(args) => import::run(args, format, interrupts).await,
         Command::Get(args) => interrupts.end(get::run(args, format), read_only).await,
     };
     outcome.map(|()| ExitCode::SUCCESS)

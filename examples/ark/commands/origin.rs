@@ -21,14 +21,10 @@ impl Origin {
             let archive = unlock::open(&arguments.file, &arguments.unlock).await?;
             return Ok(Self::Whole(Box::new(archive)));
         }
-        if arguments.unlock.is_given() {
-            return Err(Failure::usage(
-                "an encrypted archive can't be salvaged; decrypt what is left of it first",
-            ));
-        }
         let line = ProgressLine::new(Unit::Keys);
-        let opening = SalvagedFile::open_observed(&arguments.file, move |progress| line.show(progress));
-        Ok(Self::Salvaged(Box::new(opening.await?)))
+        let observe = move |progress| line.show(progress);
+        let left = unlock::salvage(&arguments.file, &arguments.unlock, observe).await?;
+        Ok(Self::Salvaged(Box::new(left)))
     }
 
     pub(super) fn header(&self) -> Option<&Header> {

@@ -23,10 +23,17 @@ impl Sink {
     /// Fails where nothing good could come of it, before anything is read from a server.
     pub(super) async fn open(target: &Target) -> Result<Self, Failure> {
         match target {
-            Target::File(path) => Ok(Self::File(PendingFile::create(path).await?)),
             Target::Stream if io::stdout().is_terminal() => {
                 Err(Failure::usage("standard output is a terminal").help("redirect it, or name a file"))
             }
+            _ => Self::open_text(target).await,
+        }
+    }
+
+    /// As [`Sink::open`], for what a terminal may show.
+    pub(super) async fn open_text(target: &Target) -> Result<Self, Failure> {
+        match target {
+            Target::File(path) => Ok(Self::File(PendingFile::create(path).await?)),
             Target::Stream => stdout().map(Self::Stdout).map_err(|error| {
                 Failure::new(Exit::Other, format!("cannot write to standard output: {error}"))
             }),

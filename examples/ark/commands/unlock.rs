@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use etcd_ark::backup::{ArchiveFile, Backup, Import, Progress, Restore, SalvagedFile};
 #[cfg(feature = "encrypt")]
-use etcd_ark::ErrorKind;
-use etcd_ark::backup::{ArchiveFile, Backup, Restore};
+use etcd_ark::backup::{Encryption, Identities};
+#[cfg(feature = "encrypt")]
+use etcd_ark::{Error, ErrorKind};
 
 use crate::args::{Encrypt, Unlock};
 #[cfg(feature = "encrypt")]
@@ -17,8 +19,31 @@ pub(super) async fn open(path: &Path, _: &Unlock) -> Result<ArchiveFile, Failure
 }
 
 #[cfg(feature = "encrypt")]
-fn identities(unlock: &Unlock) -> Result<etcd_ark::backup::Identities, Failure> {
-    let mut identities = etcd_ark::backup::Identities::new();
+pub(super) async fn open(path: &Path, unlock: &Unlock) -> Result<ArchiveFile, Failure> {
+    ArchiveFile::open_with(path, &identities(unlock)?).await.map_err(not_opened)
+}
+
+#[cfg(not(feature = "encrypt"))]
+pub(super) async fn salvage(
+    path: &Path,
+    _: &Unlock,
+    observe: impl Fn(Progress) + Send + Sync + 'static,
+) -> Result<SalvagedFile, Failure> {
+    Ok(SalvagedFile::open_observed(path, observe).await?)
+}
+
+#[cfg(feature = "encrypt")]
+pub(super) async fn salvage(
+    path: &Path,
+    unlock: &Unlock,
+    observe: impl Fn(Progress) + Send + Sync + 'static,
+) -> Result<SalvagedFile, Failure> {
+    SalvagedFile::open_with(path, &identities(unlock)?, observe).await.map_err(not_opened)
+}
+
+#[cfg(feature = "encrypt")]
+fn identities(unlock: &Unlock) -> Result<Identities, Failure> {
+    let mut identities = Identities::new();
     for file in &unlock.identities {
         let content = secret::read(file)?;
         identities = identities.file(&content).map_err(|error| secret::about(file, &error))?;
@@ -42,13 +67,13 @@ pub(super) fn undo_encrypted(restore: Restore, unlock: &Unlock) -> Result<Restor
 }
 
 #[cfg(feature = "encrypt")]
-pub(super) async fn open(path: &Path, unlock: &Unlock) -> Result<ArchiveFile, Failure> {
-    ArchiveFile::open_with(path, &identities(unlock)?).await.map_err(|error| match error.kind() {
+fn not_opened(error: Error) -> Failure {
+    match error.kind() {
         // Not about users of etcd, which the usual help is for.
         ErrorKind::Auth => Failure::new(Exit::Auth, error.to_string())
             .help("name the right files with --identity or --passphrase-file"),
         _ => error.into(),
-    })
+    }
 }
 
 #[cfg(not(feature = "encrypt"))]
@@ -56,13 +81,33 @@ pub(super) fn encrypted(backup: Backup, _: &Encrypt) -> Result<Backup, Failure> 
     Ok(backup)
 }
 
+#[cfg(not(feature = "encrypt"))]
+pub(super) fn encrypted_import(import: Import, _: &Encrypt) -> Result<Import, Failure> {
+    Ok(import)
+}
+
 #[cfg(feature = "encrypt")]
 pub(super) fn encrypted(backup: Backup, encrypt: &Encrypt) -> Result<Backup, Failure> {
-    use etcd_ark::backup::Encryption;
+    Ok(match encryption(encrypt)? {
+        Some(encryption) => backup.encrypt(encryption),
+        None => backup,
+    })
+}
+
+#[cfg(feature = "encrypt")]
+pub(super) fn encrypted_import(import: Import, encrypt: &Encrypt) -> Result<Import, Failure> {
+    Ok(match encryption(encrypt)? {
+        Some(encryption) => import.encrypt(encryption),
+        None => import,
+    })
+}
+
+#[cfg(feature = "encrypt")]
+fn encryption(encrypt: &Encrypt) -> Result<Option<Encryption>, Failure> {
     match &encrypt.passphrase_file {
-        Some(file) => Ok(backup.encrypt(Encryption::with_passphrase(secret::first_line(file)?))),
-        None if encrypt.recipients.is_empty() => Ok(backup),
-        None => Ok(backup.encrypt(Encryption::to_recipients(&encrypt.recipients)?)),
+        Some(file) => Ok(Some(Encryption::with_passphrase(secret::first_line(file)?))),
+        None if encrypt.recipients.is_empty() => Ok(None),
+        None => Ok(Some(Encryption::to_recipients(&encrypt.recipients)?)),
     }
 }
 

@@ -25,7 +25,12 @@ pub(crate) trait Facts: Sized {
 
     /// Where the archive has its frame, if it has one.
     fn entry(root: &IndexRoot) -> Option<&FrameEntry> {
-        root.frames().iter().find(|entry| entry.frame == Self::FRAME.byte())
+        Self::entries(root).next()
+    }
+
+    /// Where the archive has its frames.
+    fn entries(root: &IndexRoot) -> impl Iterator<Item = &FrameEntry> {
+        root.frames().iter().filter(|entry| entry.frame == Self::FRAME.byte())
     }
 
     /// Reads the frame from the bytes that its entry names.

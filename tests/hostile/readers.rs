@@ -1,0 +1,62 @@
+//! Every way of reading an archive.
+
+use std::io::Cursor;
+
+use bytes::Bytes;
+use etcd_ark::archive::{Decoder, Event, Salvage};
+use etcd_ark::backup::{ArchiveFile, verify};
+use etcd_ark::{KeyRange, KeyValue, Result};
+
+/// What a disk gives at once.
+const PIECE: usize = 64 << 10;
+
+/// Front to back, on one thread. `None` if the archive is refused.
+pub(crate) fn stream(archive: &[u8], mut take: impl FnMut(KeyValue)) -> Option<u64> {
+    let mut decoder = Decoder::new();
+    for piece in archive.chunks(PIECE) {
+        decoder.feed(piece);
+        while let Some(event) = decoder.next_event().ok()? {
+            if let Event::Block(block) = event {
+                block.records().for_each(&mut take);
+            }
+        }
+    }
+    decoder.finish().ok().map(|summary| summary.records)
+}
+
+/// Front to back, past everything that is wrong. How many blocks are left.
+pub(crate) fn salvage(archive: &[u8]) -> usize {
+    let (mut decoder, mut salvage) = (Decoder::new(), Salvage::new());
+    for piece in archive.chunks(PIECE) {
+        decoder.feed(piece);
+        drain(&mut decoder, &mut salvage);
+    }
+    decoder.close();
+    drain(&mut decoder, &mut salvage);
+    salvage.finish(&decoder).blocks.len()
+}
+
+fn drain(decoder: &mut Decoder, salvage: &mut Salvage) {
+    while let Ok(Some(frame)) = decoder.pull() {
+        salvage.note(&decoder.accept(frame.open()));
+    }
+}
+
+/// By the index: everything, block by block.
+pub(crate) async fn seek(archive: &Bytes, mut take: impl FnMut(KeyValue)) -> Result<()> {
+    let mut opened = ArchiveFile::from_reader(Cursor::new(archive.clone())).await?;
+    opened.auth().await?;
+    opened.members().await?;
+    opened.options().await?;
+    opened.verify_structure().await?;
+    let mut records = opened.records(KeyRange::all());
+    while let Some(kvs) = records.next_block().await? {
+        kvs.into_iter().for_each(&mut take);
+    }
+    Ok(())
+}
+
+/// Front to back, on several threads.
+pub(crate) async fn check(archive: &[u8]) -> bool {
+    verify(archive).await.unwrap().is_good()
+}
