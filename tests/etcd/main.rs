@@ -36,6 +36,7 @@ mod namespace;
 mod plan;
 mod restore;
 mod scan;
+mod scan_ways;
 mod services;
 mod snapshot;
 mod tokens;
