@@ -170,6 +170,12 @@ impl Server {
         }
     }
 
+    /// Goes on as another version, on the same data and ports.
+    pub async fn upgrade(&mut self, version: &str) {
+        self.options.version = version.to_owned();
+        self.restart().await;
+    }
+
     /// Shows these certificates from the next start on, and wants clients' certificates of the same CA.
     pub fn replace_certificates(&mut self, tls: &Tls) {
         self.options.tls = Some(tls.clone());

@@ -95,7 +95,7 @@ impl Plan {
         let mut found = None;
         for (index, stretch) in self.row.stretches().enumerate() {
             found = self.aim(index, stretch, &trail, wish).map(|aim| (index, aim));
-            if found.is_some() || !wish.ahead || self.in_vain.is_some() {
+            if found.is_some() || !wish.ahead || self.in_vain.is_some() || stretch.was_in_vain() {
                 break;
             }
             if let Some(end) = &stretch.end {
@@ -126,9 +126,9 @@ impl Plan {
         let left = stretch.count.map_or_else(|| self.row.estimate(index), |count| count as f64);
         let guess = self.guess(stretch, left, trail, wish);
         let is_sure = match (&guess, stretch.count) {
-            (Some(guess), _) => guess.sure,
+            (Some(guess), _) => guess.sure && guess.keys > wish.page.keys as f64 / 2.0,
             (None, Some(count)) => count <= FEW_PAGES * most,
-            (None, None) => left <= most as f64 && left > wish.page.keys as f64 / 4.0,
+            (None, None) => left <= most as f64 && left > wish.page.keys as f64 / 2.0,
         };
         if index > 0 && !is_sure {
             return None;

@@ -214,6 +214,11 @@ impl Stretch {
         matches!(self.state, State::Unread)
     }
 
+    /// Whether it was asked for on a guess and held nothing.
+    pub(super) fn was_in_vain(&self) -> bool {
+        matches!(&self.state, State::Read(read) if matches!(read.end, Some(End::InVain(_))))
+    }
+
     fn expected(&self) -> f64 {
         match (&self.state, self.count) {
             (_, Some(count)) => count as f64,
