@@ -14,6 +14,7 @@ mod plan;
 mod restore;
 mod sink;
 mod snapshot;
+mod squeeze;
 mod undo;
 mod unlock;
 mod verify;
