@@ -318,6 +318,9 @@ pub(crate) struct Save {
     /// The file to create, or - for standard output; the result then goes to standard error.
     #[arg(value_name = "FILE|-", value_parser = target())]
     pub(crate) file: Target,
+    /// Compress the file with zstd: `zstd -d` gives the snapshot back.
+    #[arg(long)]
+    pub(crate) compress: bool,
 }
 
 /// Which keys.

@@ -39,6 +39,19 @@ async fn etcds_own_tool_knows_it() {
 }
 
 #[tokio::test]
+async fn a_compressed_one_holds_the_same() {
+    let place = Place::holding("a/", 1000, 100).await;
+    let saved = place.json("snapshot save s.db.zst --compress").await;
+    let file = std::fs::read(place.path("s.db.zst")).unwrap();
+    assert_eq!(saved["file_bytes"], file.len());
+    let database = zstd::decode_all(&file[..]).unwrap();
+    assert_eq!(saved["database_bytes"], database.len());
+    assert!(file.len() < database.len(), "{saved}");
+    place.write("s.db", database);
+    status(&place, &place.path("s.db"));
+}
+
+#[tokio::test]
 async fn it_goes_through_a_pipe_too() {
     let place = Place::holding("a/", 1000, 100).await;
     let piped = place.run("snapshot save - -w json").await.succeeded();

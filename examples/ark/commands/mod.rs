@@ -19,6 +19,7 @@ mod plan;
 mod restore;
 mod sink;
 mod snapshot;
+mod squeeze;
 mod undo;
 mod unlock;
 mod users;

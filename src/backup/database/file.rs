@@ -29,7 +29,7 @@ impl BoltFile {
     pub(super) fn bucket(&mut self, wanted: &[u8]) -> Result<Tree<'_>> {
         let mut found = None;
         let root = self.page(self.meta.root)?;
-        let mut buckets = Tree { file: self, stack: vec![(root, 0)], page: 0 };
+        let mut buckets = Tree::from(self, root);
         while let Some(element) = buckets.next_element()? {
             match element {
                 Element::Bucket(name, bucket) if name == wanted => found = Some(bucket),
@@ -41,7 +41,7 @@ impl BoltFile {
             Some(Bucket::Inline(page)) => Page::parse(page).ok_or_else(|| damaged("a bucket", 0))?,
             None => return Err(damaged("a bucket of etcd's is missing", self.meta.root)),
         };
-        Ok(Tree { file: self, stack: vec![(page, 0)], page: 0 })
+        Ok(Tree::from(self, page))
     }
 
     fn page(&mut self, number: u64) -> Result<Page> {
@@ -66,9 +66,16 @@ pub(super) struct Tree<'f> {
     /// From the root down: a page, and which of its elements is next.
     stack: Vec<(Page, usize)>,
     page: u64,
+    /// How many pages there can be still.
+    left: u64,
 }
 
-impl Tree<'_> {
+impl<'f> Tree<'f> {
+    fn from(file: &'f mut BoltFile, root: Page) -> Self {
+        let left = file.meta.end;
+        Self { file, stack: vec![(root, 0)], page: 0, left }
+    }
+
     /// The next row: its key and its value.
     pub(super) fn next(&mut self) -> Result<Option<(Bytes, Bytes)>> {
         match self.next_element()? {
@@ -98,11 +105,65 @@ impl Tree<'_> {
     }
 
     fn enter(&mut self, child: u64) -> Result<()> {
-        if self.stack.len() == MAX_DEPTH {
+        if self.stack.len() == MAX_DEPTH || self.left == 0 {
             return Err(damaged("a tree without end", child));
         }
+        self.left -= 1;
         self.page = child;
         self.stack.push((self.file.page(child)?, 0));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    const SIZE: usize = 512;
+
+    /// A file whose root, page 2, is a branch with these children.
+    fn file(children: &[u64]) -> File {
+        let mut bytes = vec![0; 4 * SIZE];
+        for (at, number) in [(16, 0x2_ED0C_DAED), (24, SIZE as u64), (32, 2), (56, 4), (64, 7)] {
+            bytes[at..at + 8].copy_from_slice(&u64::to_le_bytes(number));
+        }
+        let check = bytes[16..72].iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        bytes[72..80].copy_from_slice(&check.to_le_bytes());
+        bytes[2 * SIZE + 8] = 1;
+        bytes[2 * SIZE + 10] = u8::try_from(children.len()).unwrap();
+        for (number, child) in children.iter().enumerate() {
+            let at = 2 * SIZE + 16 + 16 * number + 8;
+            bytes[at..at + 8].copy_from_slice(&child.to_le_bytes());
+        }
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_tree_that_leads_nowhere_is_an_error() {
+        for (children, why) in [
+            (&[2][..], "without end"),
+            (&[2, 2], "without end"),
+            (&[9], "beyond the last"),
+            (&[3], "no part of a tree"),
+        ] {
+            let error = BoltFile::open(file(children)).unwrap().bucket(b"key").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+            assert!(error.to_string().contains(why), "{error}");
+        }
+        let error = BoltFile::open(file(&[])).unwrap().bucket(b"key").unwrap_err();
+        assert!(error.to_string().contains("is missing"), "{error}");
+    }
+
+    #[test]
+    fn another_file_is_none() {
+        let error = BoltFile::open(tempfile::tempfile().unwrap()).unwrap_err();
+        assert!(error.to_string().contains("no sign"), "{error}");
     }
 }

@@ -119,3 +119,69 @@ fn bucket(name: Bytes, value: &Bytes) -> Option<Element> {
     };
     Some(Element::Bucket(name, bucket))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A leaf with one element, its fields as given.
+    fn leaf(flags: u32, position: u32, key_len: u32, value_len: u32) -> Bytes {
+        let numbers = [flags, position, key_len, value_len];
+        let element: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        [&[0; 8][..], &[2, 0, 1, 0, 0, 0, 0, 0], &element, b"keyvalue"].concat().into()
+    }
+
+    #[test]
+    fn a_row_is_where_its_element_says() {
+        let page = Page::parse(leaf(0, 16, 3, 5)).unwrap();
+        assert_eq!(page.len(), 1);
+        let Some(Element::Row(key, value)) = page.element(0) else { panic!("{page:?}") };
+        assert_eq!((&key[..], &value[..]), (&b"key"[..], &b"value"[..]));
+        assert!(page.element(1).is_none());
+    }
+
+    #[test]
+    fn what_lies_outside_the_page_is_refused() {
+        for (position, key_len, value_len) in
+            [(16, 3, 6), (17, 3, 5), (u32::MAX, 3, 5), (16, u32::MAX, u32::MAX)]
+        {
+            assert!(Page::parse(leaf(0, position, key_len, value_len)).unwrap().element(0).is_none());
+        }
+        assert!(Page::parse(Bytes::from_static(&[0; 16])).is_none(), "neither branch nor leaf");
+        assert!(Page::parse(leaf(0, 16, 3, 5).slice(..20)).is_none(), "fewer elements than it says");
+    }
+
+    #[test]
+    fn a_damaged_meta_page_is_none() {
+        let mut page = vec![0; Meta::LEN];
+        for (at, number) in
+            [(16, u64::from(MAGIC) | u64::from(VERSION) << 32), (24, 4096), (32, 3), (56, 9), (64, 7)]
+        {
+            page[at..at + 8].copy_from_slice(&number.to_le_bytes());
+        }
+        let check = fnv1a(&page[16..72]).to_le_bytes();
+        page[72..80].copy_from_slice(&check);
+        assert_eq!(Meta::parse(&page), Some(Meta { page_size: 4096, root: 3, end: 9, transaction: 7 }));
+        for at in 16..Meta::LEN {
+            let mut damaged = page.clone();
+            damaged[at] ^= 1;
+            assert_eq!(Meta::parse(&damaged), None, "byte {at}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in vec(any::<u8>(), 0..200), kind in 1..3_u8, number in 0..10_usize) {
+            let mut bytes = bytes;
+            if let Some(place) = bytes.get_mut(8) {
+                *place = kind;
+            }
+            let bytes = Bytes::from(bytes);
+            let _ = (Meta::parse(&bytes), Page::overflow(&bytes));
+            let _ = Page::parse(bytes).and_then(|page| page.element(number));
+        }
+    }
+}

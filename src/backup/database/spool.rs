@@ -2,7 +2,7 @@ use std::fs::File;
 
 use futures_util::TryStreamExt;
 use tokio::fs;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, BufWriter};
 
 use super::{blocking, cannot_spool};
 use crate::backup::progress::Tracker;
@@ -25,19 +25,13 @@ impl Spooled {
     pub(super) async fn fetch(member: &Member, progress: &mut Tracker) -> Result<Self> {
         let header = member.status().await?.header;
         let file = blocking(|| tempfile::tempfile().map_err(cannot_spool)).await?;
-        let mut file = fs::File::from_std(file);
+        let mut file = BufWriter::with_capacity(WRITE_BYTES, fs::File::from_std(file));
         let mut snapshot = member.snapshot().await?;
-        let mut waiting = Vec::with_capacity(2 * WRITE_BYTES);
         while let Some(chunk) = snapshot.try_next().await? {
             progress.add(0, chunk.len() as u64);
-            waiting.extend_from_slice(&chunk);
-            if waiting.len() >= WRITE_BYTES {
-                file.write_all(&waiting).await.map_err(cannot_spool)?;
-                waiting.clear();
-            }
+            file.write_all(&chunk).await.map_err(cannot_spool)?;
         }
-        file.write_all(&waiting).await.map_err(cannot_spool)?;
         file.flush().await.map_err(cannot_spool)?;
-        Ok(Self { file: file.into_std().await, header })
+        Ok(Self { file: file.into_inner().into_std().await, header })
     }
 }
