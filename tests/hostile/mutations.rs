@@ -89,7 +89,7 @@ async fn assert_harmless(archive: Vec<u8>, truth: &Truth, what: &str) {
     assert!(accepted.is_none(), "{what}: accepted");
     let (sought, _) = peak(readers::seek(&archive, &mut take)).await;
     let (checked, good) = peak(readers::check(&archive)).await;
-    let (salvaged, _) = peak(async { readers::salvage(&archive) }).await;
+    let (salvaged, _) = peak(async { readers::salvage(&archive, &mut take) }).await;
     assert!(!good && wrong == 0, "{what}: {wrong} wrong records");
     assert!(memory.max(salvaged) <= bound("one thread"), "{what}: {memory} {salvaged}");
     assert!(sought <= bound("by index") && checked <= bound("several threads"), "{what}: {sought} {checked}");
