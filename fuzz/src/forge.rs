@@ -81,7 +81,8 @@ impl Forgery {
         let mut blocks: Vec<Vec<Pair>> =
             self.blocks.iter().map(|block| block.iter().map(pair).collect()).collect();
         if self.sorted {
-            let records: BTreeMap<_, _> = blocks.concat().into_iter().map(|[key, value]| (key, value)).collect();
+            let records: BTreeMap<_, _> =
+                blocks.concat().into_iter().map(|[key, value]| (key, value)).collect();
             let mut records = records.into_iter().filter(|(key, _)| !key.is_empty());
             for block in &mut blocks {
                 *block = records.by_ref().take(block.len()).map(|(key, value)| [key, value]).collect();

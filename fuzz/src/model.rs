@@ -36,7 +36,11 @@ impl Model {
     pub fn header(&self) -> Header {
         let [server_version, writer] = self.texts.clone();
         let (start, end) = self.range.clone();
-        let range = if !start.is_empty() && start < end { KeyRange::between(start, end) } else { KeyRange::key(start) };
+        let range = if !start.is_empty() && start < end {
+            KeyRange::between(start, end)
+        } else {
+            KeyRange::key(start)
+        };
         Header {
             cluster_id: ClusterId(self.ids[0]),
             member_id: MemberId(self.ids[1]),

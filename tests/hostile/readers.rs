@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use bytes::Bytes;
-use etcd_ark::archive::{Decoder, Event, Salvage};
+use etcd_ark::archive::{Block, Decoder, Event, Salvage};
 use etcd_ark::backup::{ArchiveFile, verify};
 use etcd_ark::{KeyRange, KeyValue, Result};
 
@@ -24,8 +24,8 @@ pub(crate) fn stream(archive: &[u8], mut take: impl FnMut(KeyValue)) -> Option<u
     decoder.finish().ok().map(|summary| summary.records)
 }
 
-/// Front to back, past everything that is wrong. How many blocks are left.
-pub(crate) fn salvage(archive: &[u8]) -> usize {
+/// Front to back, past everything that is wrong; then what is left, where it was found.
+pub(crate) fn salvage(archive: &Bytes, mut take: impl FnMut(KeyValue)) {
     let (mut decoder, mut salvage) = (Decoder::new(), Salvage::new());
     for piece in archive.chunks(PIECE) {
         decoder.feed(piece);
@@ -33,7 +33,11 @@ pub(crate) fn salvage(archive: &[u8]) -> usize {
     }
     decoder.close();
     drain(&mut decoder, &mut salvage);
-    salvage.finish(&decoder).blocks.len()
+    for entry in salvage.finish(&decoder).blocks {
+        let [start, end] = [entry.span().start, entry.span().end].map(|at| usize::try_from(at).unwrap());
+        let block = Block::parse(archive.slice(start..end), &entry).unwrap();
+        block.records().for_each(&mut take);
+    }
 }
 
 fn drain(decoder: &mut Decoder, salvage: &mut Salvage) {
@@ -45,10 +49,9 @@ fn drain(decoder: &mut Decoder, salvage: &mut Salvage) {
 /// By the index: everything, block by block.
 pub(crate) async fn seek(archive: &Bytes, mut take: impl FnMut(KeyValue)) -> Result<()> {
     let mut opened = ArchiveFile::from_reader(Cursor::new(archive.clone())).await?;
-    opened.auth().await?;
-    opened.members().await?;
-    opened.options().await?;
-    opened.verify_structure().await?;
+    // What is wrong with one part keeps nobody from asking for another.
+    let facts = (opened.auth().await, opened.members().await, opened.options().await);
+    drop((facts, opened.verify_structure().await));
     let mut records = opened.records(KeyRange::all());
     while let Some(kvs) = records.next_block().await? {
         kvs.into_iter().for_each(&mut take);
