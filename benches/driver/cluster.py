@@ -15,12 +15,13 @@ START_SECONDS = 60
 
 
 class Cluster:
-    def __init__(self, version, members):
+    def __init__(self, version, members, flags=()):
         self.binaries = Path(output_of(ROOT / "scripts" / "etcd", version))
         self.home = tempfile.TemporaryDirectory(prefix="etcd-ark-bench-")
         ports = free_ports(2 * members)
         self.endpoints = [f"http://127.0.0.1:{port}" for port in ports[:members]]
         self.peers = [f"http://127.0.0.1:{port}" for port in ports[members:]]
+        self.flags = flags
         self.processes = []
 
     def __enter__(self):
@@ -50,7 +51,7 @@ class Cluster:
                  "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
                  "--initial-cluster", initial, "--logger", "zap", "--log-level", "warn",
                  # The clients are measured, not the disk.
-                 "--unsafe-no-fsync"],
+                 "--unsafe-no-fsync", *self.flags],
                 stdout=log, stderr=log,
             )  # fmt: skip
 
