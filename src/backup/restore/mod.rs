@@ -238,7 +238,7 @@ impl Restore {
     /// use etcd_ark::backup::{Restore, RestoreMode};
     ///
     /// let report = Restore::new(RestoreMode::Refuse).plan_copy(&old, &new).await?.apply().await?;
-    /// assert!(report.check.is_some_and(|check| check.is_equal()));
+    /// assert!(report.check.is_some_and(|check| check.equal));
     /// # Ok(())
     /// # }
     /// ```
