@@ -25,14 +25,15 @@ fn named_tests(page: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_test_that_the_resilience_page_names_is_there() {
-    let page = fs::read_to_string(root().join("docs/resilience.md")).unwrap();
+fn every_test_that_a_page_names_is_there() {
     let tests = ["tests/etcd", "tests/cli"].map(|folder| sources(&root().join(folder)));
     let code = sources(&root().join("src")) + &tests.concat();
-    let named = named_tests(&page);
-    assert!(named.len() > 30, "only {} names found: is the scan broken?", named.len());
-    for name in named {
-        assert!(code.contains(&format!("fn {name}(")), "docs/resilience.md names {name}, which is no test");
+    for (page, at_least) in [("docs/resilience.md", 30), ("docs/restore.md", 25)] {
+        let named = named_tests(&fs::read_to_string(root().join(page)).unwrap());
+        assert!(named.len() >= at_least, "only {} names found in {page}: is the scan broken?", named.len());
+        for name in named {
+            assert!(code.contains(&format!("fn {name}(")), "{page} names {name}, which is no test");
+        }
     }
 }
 

@@ -22,6 +22,7 @@ class Cluster:
         ports = free_ports(2 * members)
         self.endpoints = [f"http://127.0.0.1:{port}" for port in ports[:members]]
         self.peers = [f"http://127.0.0.1:{port}" for port in ports[members:]]
+        self.flags = flags
         self.processes = []
 
     def __enter__(self):

@@ -160,9 +160,9 @@ pub(crate) enum Command {
     Undo(Undo),
     /// Copy the cluster's keys to another cluster, without a file in between.
     ///
-    /// The flags for connecting name the cluster that is read, those that begin with --to the one that is written. The source is read at one
-    /// revision, and what will be done is shown before the first key is written. At the end both are compared. Nothing is saved
-    /// for undo: make a backup of the target if it holds anything.
+    /// The flags for connecting name the cluster that is read, those that begin with --to the one that is written. The
+    /// source is read at one revision, and what will be done is shown before the first key is written. At the end both
+    /// are compared. Nothing is saved for undo: make a backup of the target if it holds anything.
     Copy(Copy),
     /// Compare the keys and values of archives and clusters.
     ///
@@ -171,8 +171,8 @@ pub(crate) enum Command {
     Diff(Diff),
     /// Contact the cluster with the given settings, and tell of each whether it works.
     ///
-    /// A line for each: a tick or a cross, what it is about, and what was found. Nothing is changed. The exit code is that of the first
-    /// cross.
+    /// A line for each: a tick or a cross, what it is about, and what was found. Nothing is changed. The exit code is
+    /// that of the first cross.
     CheckConfig(CheckConfig),
     /// Create an identity file, and show the recipient that goes with it.
     ///

@@ -39,8 +39,8 @@ struct Limits {
 }
 
 impl Grants {
-    /// Asks the cluster for the user's roles, and for what they allow. Of a client without credentials no limits are known:
-    /// its user, if there is one, stands in its certificate.
+    /// Asks the cluster for the user's roles, and for what they allow. Of a client without credentials no limits
+    /// are known: its user, if there is one, stands in its certificate.
     ///
     /// # Errors
     ///

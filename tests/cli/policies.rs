@@ -79,7 +79,7 @@ async fn the_record_of_a_restore_tells_what_was_before_and_what_is_now() {
     for field in ["archive_root", "content_root"] {
         assert_eq!(record[field], saved[field], "{field}");
     }
-    assert_eq!((&record["source_root"], &record["equal"]), (&saved["content_root"], &true.into()));
+    assert_eq!((&record["archive_content_root"], &record["equal"]), (&saved["content_root"], &true.into()));
     assert_eq!(
         (&record["source_cluster_id"], &record["cluster_id"]),
         (&saved["cluster_id"], &saved["cluster_id"])

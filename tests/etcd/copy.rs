@@ -52,7 +52,7 @@ async fn a_copy_is_of_one_revision_whatever_is_written_meanwhile() {
     two.source.put("c", "new").await.unwrap();
     let report = plan.apply().await.unwrap();
     let check = report.check.unwrap();
-    assert!(check.is_equal() && (report.written, check.same) == (6000, 6000), "{check:?}");
+    assert!(check.equal && (report.written, check.same) == (6000, 6000), "{check:?}");
     let copied: Vec<_> = two.target.scan(Scan::all()).try_collect().await.unwrap();
     let then: Vec<_> = two.source.scan(Scan::all().at(pinned)).try_collect().await.unwrap();
     let content =
@@ -62,7 +62,7 @@ async fn a_copy_is_of_one_revision_whatever_is_written_meanwhile() {
     let again = Restore::new(RestoreMode::Mirror).plan_copy(&two.source, &two.target).await.unwrap();
     let report = again.apply().await.unwrap();
     assert_eq!((report.written, report.deleted, report.kept), (2, 1, 5998));
-    assert!(report.check.unwrap().is_equal());
+    assert!(report.check.unwrap().equal);
 }
 
 #[tokio::test]
@@ -104,10 +104,10 @@ async fn selections_and_renames_hold_for_copies_and_within_one_cluster() {
     let report = missing.plan_copy(&two.source, &two.target).await.unwrap().apply().await.unwrap();
     assert_eq!((report.written, report.kept), (299, 1));
     let check = report.check.unwrap();
-    assert!(!check.is_equal() && check.different == 1, "{check:?}");
+    assert!(!check.equal && check.different == 1, "{check:?}");
 
     let report = missing.plan_copy(&two.source, &two.source).await.unwrap().apply().await.unwrap();
-    assert!(report.written == 300 && report.check.unwrap().is_equal());
+    assert!(report.written == 300 && report.check.unwrap().equal);
     let itself = Restore::new(RestoreMode::Replace).plan_copy(&two.source, &two.source).await.unwrap_err();
     assert!(itself.kind() == ErrorKind::Config && itself.to_string().contains("same cluster"), "{itself}");
     let in_the_way = Restore::new(RestoreMode::Replace).select(Selection::new().rename("a/", "b/"));
@@ -127,7 +127,7 @@ async fn a_source_that_forgets_its_revision_ends_the_copy_with_what_it_is() {
     assert!(error.to_string().contains("reading the source"), "{error}");
     assert!(newest > Revision(1) && count(&two.target).await == 0);
     let report = slowly.plan_copy(&two.source, &two.target).await.unwrap().apply().await.unwrap();
-    assert!(report.check.unwrap().is_equal());
+    assert!(report.check.unwrap().equal);
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn users_who_may_read_here_and_write_there_can_copy_that_and_no_more() {
     let (source, target) = (connect(&two.old, "reader").await, connect(&two.new, "writer").await);
     let a = Restore::new(RestoreMode::Refuse).select(KeyRange::prefix("a/"));
     let report = a.plan_copy(&source, &target).await.unwrap().apply().await.unwrap();
-    assert!(report.written == 300 && report.check.unwrap().is_equal());
+    assert!(report.written == 300 && report.check.unwrap().equal);
     let b = Restore::new(RestoreMode::Refuse).select(KeyRange::prefix("b/"));
     let error = b.plan_copy(&source, &target).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);

@@ -78,7 +78,7 @@ async fn new_leases_are_shared_again_and_found_again() {
     assert!(new != leased.lease && leased.lease_of("b").await.is_none());
     assert_eq!(leased.granted(new).await, FULL);
     let check = report.check.unwrap();
-    assert!(check.is_equal() && (check.same, check.different) == (3, 0), "{check:?}");
+    assert!(check.equal && (check.same, check.different) == (3, 0), "{check:?}");
     assert_eq!(leased.restore(refuse(LeasePolicy::NewId)).await.written, 0, "they are the same already");
 
     let elsewhere = Selection::from(KeyRange::prefix("a/")).rename("a/", "c/");

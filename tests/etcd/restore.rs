@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use etcd_ark::backup::{ArchiveFile, Backup, Restore, RestoreMode, RestoreReport};
-use etcd_ark::{Client, ErrorKind, Get, GrantLease, KeyRange, LeaseTimeToLive, Put, RevokeLease};
+use etcd_ark::{Client, ErrorKind, Get, GrantLease, KeyRange, LeaseTimeToLive, Put, RevokeLease, Watch};
 use tempfile::{TempDir, tempdir};
 
 use crate::client_of;
 use crate::scan::load;
 use crate::support::{Permission, Server};
+use crate::watch::changes;
 
 struct Saved {
     client: Client,
@@ -274,4 +275,23 @@ async fn a_key_too_large_for_the_server_is_named_with_what_to_do() {
     for told in ["key c/large of 100007 bytes", "--max-request-bytes", "of 1001 keys"] {
         assert!(error.to_string().contains(told), "{told} is not in {error}");
     }
+}
+
+#[tokio::test]
+async fn watchers_see_a_restore_as_writes_that_go_forward() {
+    let saved = Saved::new().await;
+    saved.client.put("a/00000000", "newer").await.unwrap();
+    let deleted = saved.client.delete(KeyRange::key("a/00000001")).await.unwrap().header.revision;
+    let mut watch = saved.client.watch(Watch::new(KeyRange::all()).from(deleted.next()));
+    let report = saved.restore(Restore::new(RestoreMode::Replace)).await.unwrap();
+    assert!(report.before == deleted && report.revision > deleted, "{report:?}");
+    let (mut seen, mut last) = (Vec::new(), deleted);
+    while seen.len() < 2 {
+        let events = changes(&mut watch).await;
+        assert!(events.revision > last, "revisions go forward");
+        last = events.revision;
+        seen.extend(events.events);
+    }
+    let restored = saved.client.get("a/00000001").await.unwrap().unwrap();
+    assert!(restored.create_revision > deleted && restored.version == 1);
 }

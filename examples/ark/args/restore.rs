@@ -89,8 +89,8 @@ impl From<Ttl> for LeaseTtl {
 pub(crate) struct Users {
     /// Add the users, roles and permissions that the cluster lacks, too; takes the root role.
     ///
-    /// Nothing is taken away, and authentication is neither switched on nor off. No archive holds passwords: those of new users are
-    /// asked for on the terminal.
+    /// Nothing is taken away, and authentication is neither switched on nor off. No archive holds passwords: those
+    /// of new users are asked for on the terminal.
     #[arg(long)]
     pub(crate) users: bool,
     /// Take the passwords of new users from this file, NAME:PASSWORD a line.

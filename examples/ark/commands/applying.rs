@@ -74,8 +74,7 @@ fn describe_check(check: &RestoreCheck) -> Report {
         .with("different", Value::Count(check.different))
         .with("missing", Value::Count(check.missing))
         .text("content_root", check.content_root)
-        .text("source_root", check.source_root)
-        .with("equal", Value::Flag(check.is_equal()))
+        .with("equal", Value::Flag(check.equal))
 }
 
 /// How far it has come, for when it is cut off; `None` until it begins to write.

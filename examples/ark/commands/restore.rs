@@ -100,7 +100,9 @@ fn describe_source(arguments: &Plan, origin: &Origin) -> Report {
         .text("started", human::time(human::now()))
         .and(plan::describe_source(origin.header()));
     match origin.summary() {
-        Some(summary) => report.text("archive_root", summary.archive_root),
+        Some(summary) => report
+            .text("archive_root", summary.archive_root)
+            .text("archive_content_root", summary.content_root),
         None => report,
     }
 }

@@ -1,3 +1,5 @@
+use std::collections::VecDeque;
+
 use tokio::io::Sink;
 
 use crate::archive::{Compression, Header, Root};
@@ -23,19 +25,11 @@ pub struct RestoreCheck {
     pub different: u64,
     /// How many are not there.
     pub missing: u64,
-    /// Stands for these keys and values as the cluster holds them.
+    /// Stands for these keys and values as the cluster holds them: equal to the archive's content root if all of
+    /// the archive was restored, under its own names, and [`RestoreCheck::equal`] is true.
     pub content_root: Root,
-    /// Stands for them as the source holds them: the archive's content root if all of it was restored, under its own
-    /// names.
-    pub source_root: Root,
-}
-
-impl RestoreCheck {
-    /// Whether the cluster holds of these keys what was to be restored, by the content roots.
-    #[must_use]
-    pub fn is_equal(&self) -> bool {
-        self.content_root == self.source_root
-    }
+    /// Whether the cluster holds each of these keys, with the value that was to be restored. Leases don't count.
+    pub equal: bool,
 }
 
 /// Compares once more.
@@ -48,24 +42,21 @@ pub(super) async fn check(
     let target = Live::open(client, segments, None).await?;
     let pinned = target.pinned().ok_or_else(|| malformed("a scan ended without a page"))?;
     let mut comparison = Comparison::new(source, target, true);
-    let (mut nowhere, mut nowhere_else) = (tokio::io::sink(), tokio::io::sink());
-    let mut found = Found { same: 0, different: 0, missing: 0 };
-    let mut target_root = Rooter::begin(client, pinned, &mut nowhere).await?;
-    let mut source_root = Rooter::begin(client, pinned, &mut nowhere_else).await?;
+    let mut nowhere = tokio::io::sink();
+    let mut rooter = Rooter::begin(client, pinned, &mut nowhere).await?;
+    let mut found = Found { same: 0, different: 0, missing: 0, equal: true };
     while let Some(compared) = comparison.next().await? {
         progress.add(compared.keys(), compared.bytes());
         found.count(&compared, &comparison);
-        let (source, target) = sides(compared);
-        source_root.add(source).await?;
-        target_root.add(target).await?;
+        rooter.add(held(compared)).await?;
     }
     Ok(RestoreCheck {
         revision: pinned.revision,
         same: found.same,
         different: found.different,
         missing: found.missing,
-        content_root: target_root.finish().await?,
-        source_root: source_root.finish().await?,
+        content_root: rooter.finish().await?,
+        equal: found.equal,
     })
 }
 
@@ -76,6 +67,7 @@ struct Found {
     same: u64,
     different: u64,
     missing: u64,
+    equal: bool,
 }
 
 impl Found {
@@ -84,23 +76,24 @@ impl Found {
             Compared::Same(run) => self.same += run.records,
             Compared::Key { left: Some(source), right: Some(found) } => {
                 let same = comparison.is_same(source, found);
+                self.equal &= source.value == found.value;
                 *(if same { &mut self.same } else { &mut self.different }) += 1;
             }
-            Compared::Key { left: Some(_), right: None } => self.missing += 1,
+            Compared::Key { left: Some(_), right: None } => {
+                self.missing += 1;
+                self.equal = false;
+            }
             Compared::Key { left: None, .. } => {}
         }
     }
 }
 
-/// What the source holds, and what the cluster holds of the same keys.
-fn sides(compared: Compared) -> (Vec<KeyValue>, Vec<KeyValue>) {
+/// What the cluster holds of the source's keys.
+fn held(compared: Compared) -> VecDeque<KeyValue> {
     match compared {
-        Compared::Same(run) => {
-            let kvs: Vec<_> = run.into_records().into_iter().collect();
-            (kvs.clone(), kvs)
-        }
-        Compared::Key { left: Some(source), right } => (vec![source], right.into_iter().collect()),
-        Compared::Key { left: None, .. } => Default::default(),
+        Compared::Same(run) => run.into_records(),
+        Compared::Key { left: Some(_), right } => right.into_iter().collect(),
+        Compared::Key { left: None, .. } => VecDeque::new(),
     }
 }
 
@@ -120,7 +113,7 @@ impl<'c> Rooter<'c> {
         Ok(Self { client, pinned, pipeline, gathered: Vec::new() })
     }
 
-    async fn add(&mut self, kvs: Vec<KeyValue>) -> Result<()> {
+    async fn add(&mut self, kvs: VecDeque<KeyValue>) -> Result<()> {
         self.gathered.extend(kvs.into_iter().map(unleased));
         if self.gathered.len() < PORTION { Ok(()) } else { self.flush().await }
     }

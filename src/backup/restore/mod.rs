@@ -45,8 +45,8 @@ use crate::types::{self, ClusterId, KeyRange, Revision};
 
 /// A restore to be made: the keys of an archive, or some of them, into a live cluster.
 ///
-/// [`Restore::plan`] reads only and says what would be done; [`RestorePlan::apply`] does it. Revisions go
-/// forward: restored keys get new ones. Leases are granted again, by default with their old ids and their full time; one
+/// [`Restore::plan`] reads only and says what would be done; [`RestorePlan::apply`] does it. Revisions go forward:
+/// restored keys get new ones. Leases are granted again, by default with their old ids and their full time; one
 /// that the cluster still has is used as it is.
 ///
 /// ```no_run
@@ -153,8 +153,8 @@ impl Restore {
         Self { checked: false, ..self }
     }
 
-    /// Writes at most so many keys in a second. Default: as many as the cluster takes; the number of batches under way
-    /// goes down while they take long.
+    /// Writes at most so many keys in a second. Default: as many as the cluster takes; the number of batches under
+    /// way goes down while they take long.
     #[must_use]
     pub fn keys_per_second(self, rate: NonZeroU32) -> Self {
         Self { rate: Some(rate), ..self }
@@ -175,8 +175,8 @@ impl Restore {
     /// # Errors
     ///
     /// [`ErrorKind::Corrupt`] if the archive is not good; [`ErrorKind::Config`] if it is of another cluster, if it
-    /// can hold none of the keys, or if two keys would get one name; [`ErrorKind::AlreadyExists`] if the file for undo
-    /// exists; otherwise as [`Client::scan`].
+    /// can hold none of the keys, or if two keys would get one name; [`ErrorKind::AlreadyExists`] if the file for
+    /// undo exists; otherwise as [`Client::scan`].
     ///
     /// # Cancel safety
     ///
@@ -192,13 +192,14 @@ impl Restore {
         Box::pin(planning.of_archive(origin, saved, verified.leases)).await
     }
 
-    /// As [`Restore::plan`], of what is left of a damaged archive. What is missing, [`SalvagedFile::report`] tells. Keys
-    /// whose leases are lost get none.
+    /// As [`Restore::plan`], of what is left of a damaged archive. What is missing, [`SalvagedFile::report`] tells.
+    /// Keys whose leases are lost get none.
     ///
     /// # Errors
     ///
-    /// As [`Restore::plan`], but for damage; [`ErrorKind::Config`] also in modes that delete, since they would delete
-    /// what the archive has lost, and for an archive that has lost its header unless [`Restore::any_cluster`] is given.
+    /// As [`Restore::plan`], but for damage; [`ErrorKind::Config`] also in modes that delete, since they would
+    /// delete what the archive has lost, and for an archive that has lost its header unless
+    /// [`Restore::any_cluster`] is given.
     ///
     /// # Cancel safety
     ///
@@ -223,20 +224,21 @@ impl Restore {
         Box::pin(planning.of_archive(origin, &saved, report.leases.clone())).await
     }
 
-    /// As [`Restore::plan`], of another cluster as it is now instead of an archive: a copy, without a file in between.
+    /// As [`Restore::plan`], of another cluster as it is now instead of an archive: a copy, without a file in
+    /// between.
     ///
-    /// Both clusters go on meanwhile. The source is read at one revision, once here, once or twice while the plan is
-    /// applied, and once for the comparison at the end: if it is compacted in between, that fails. A copy that was
-    /// interrupted goes on by a new plan, which is of a newer revision; where the source has changed, modes that leave existing
-    /// keys alone keep what was copied first. [`Undo`] wants an archive of what was restored: to be able to go back, make a backup of the
-    /// target.
+    /// Both clusters go on meanwhile. The source is read at one revision, once here, once or twice while the plan
+    /// is applied, and once for the comparison at the end: if it is compacted in between, that fails. A copy that
+    /// was interrupted goes on by a new plan, which is of a newer revision; where the source has changed, modes
+    /// that leave existing keys alone keep what was copied first. [`Undo`] wants an archive of what was restored:
+    /// to be able to go back, make a backup of the target.
     ///
     /// ```no_run
     /// # async fn example(old: etcd_ark::Client, new: etcd_ark::Client) -> etcd_ark::Result<()> {
     /// use etcd_ark::backup::{Restore, RestoreMode};
     ///
     /// let report = Restore::new(RestoreMode::Refuse).plan_copy(&old, &new).await?.apply().await?;
-    /// assert!(report.check.is_some_and(|check| check.is_equal()));
+    /// assert!(report.check.is_some_and(|check| check.equal));
     /// # Ok(())
     /// # }
     /// ```

@@ -68,8 +68,13 @@ impl Planner {
         comparison: &Comparison<'_>,
     ) -> Result<Option<Decided>> {
         match compared {
-            Compared::Same(run) => {
+            Compared::Same(run) if self.mode.rewrites() => {
                 run.into_records().into_iter().try_for_each(|kv| self.same(kv))?;
+                Ok(None)
+            }
+            Compared::Same(run) => {
+                self.script.push(Step::Pass(run.records))?;
+                run.into_records().iter().for_each(|kv| self.by_prefix.add(Fate::Unchanged, kv));
                 Ok(None)
             }
             Compared::Key { left: Some(archived), right: Some(found) }

@@ -39,8 +39,8 @@ pub enum UserChange {
 /// What a cluster lacks of an archive's users and roles, and the adding of it.
 ///
 /// Nothing is taken away: users, roles and permissions that the cluster has and the archive has not stay, and so do
-/// the passwords of users that are there. Authentication is neither switched on nor off. etcd tells nobody its users' passwords, so no
-/// archive has them: new users get the ones that are given here, or none.
+/// the passwords of users that are there. Authentication is neither switched on nor off. etcd tells nobody its
+/// users' passwords, so no archive has them: new users get the ones that are given here, or none.
 ///
 /// ```no_run
 /// # async fn example(client: etcd_ark::Client) -> etcd_ark::Result<()> {
@@ -94,7 +94,8 @@ impl UserPlan {
         &self.changes
     }
 
-    /// Gives a user that is created this password. Default: none, so that only a client certificate can say who it is.
+    /// Gives a user that is created this password. Default: none, so that only a client certificate can say who it
+    /// is.
     #[must_use]
     pub fn password(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.passwords.insert(user.into(), Secret::new(password));
