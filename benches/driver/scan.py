@@ -110,7 +110,7 @@ def told(*command):
 
 
 def seconds_of_etcdctl(cluster):
-    environment = dict(os.environ, ETCDCTL_API="3", ETCDCTL_ENDPOINTS=cluster.endpoints[0])
+    environment = dict(os.environ, ETCDCTL_ENDPOINTS=cluster.endpoints[0])
     command = [cluster.binaries / "etcdctl", "get", "", "--prefix", "--stream", "--command-timeout", "600s"]
     began = time.monotonic()
     reader = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
