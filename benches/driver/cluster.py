@@ -16,7 +16,6 @@ START_SECONDS = 60
 
 class Cluster:
     def __init__(self, version, members, flags=()):
-        self.flags = flags
         self.binaries = Path(output_of(ROOT / "scripts" / "etcd", version))
         self.home = tempfile.TemporaryDirectory(prefix="etcd-ark-bench-")
         ports = free_ports(2 * members)
@@ -50,6 +49,8 @@ class Cluster:
                 [self.binaries / "etcd", "--name", f"m{number}", "--data-dir", f"{self.home.name}/m{number}",
                  "--listen-client-urls", client, "--advertise-client-urls", client,
                  "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+                 # Millions of keys are more than the 2 GiB that are the default.
+                 "--quota-backend-bytes", str(8 << 30),
                  "--initial-cluster", initial, "--logger", "zap", "--log-level", "warn",
                  # The clients are measured, not the disk.
                  "--unsafe-no-fsync", *self.flags],

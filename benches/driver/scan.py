@@ -4,27 +4,43 @@ import datetime
 import json
 import os
 import subprocess
+import time
+from statistics import median
 
-from . import peers
+from . import peers, svg
 from .cluster import Cluster
 from .machine import ROOT, describe, load_average, output_of, say
 from .report import middle, ratio, table, verdict
 
 TITLE = "Scan: whole keyspaces beside other ways to read them"
 
-LAYOUTS = ("even", "uneven")
-WAYS = {"scan": "etcd-ark", "known": "namespaces known in advance", "far-end": "towards the far end"}
-# Ours against known namespaces; a key of the largest keyspace against one of the smallest.
-KNOWN_TARGET, GROWTH_TARGET = 1.25, 1.3
+LAYOUTS = ("kubernetes", "flat", "random")
+WAYS = {
+    "scan": "etcd-ark",
+    "known": "parts known in advance",
+    "thousand": "pages of 1000, as clients do",
+    "pages": "etcd-ark by pages",
+    "stream": "one stream, as it comes",
+    "etcdctl": "etcdctl get --stream",
+}
+WITH_STREAMS = (3, 7)
+# Ours against known parts; a key of the largest keyspace against one of 100,000; a key of the last tenth
+# against one of the first; where there are streams, ours against etcdctl's and against one as it comes.
+KNOWN_TARGET, GROWTH_TARGET, TENTH_TARGET, ETCDCTL_TARGET, STREAM_TARGET = 1.25, 1.3, 1.5, 0.5, 1.1
 # Longer than anybody waits for pages towards a far end.
-FAR_END_KEYS = 300_000
+FAR_END_KEYS = 100_000
+PICTURE = ROOT / "docs" / "scan-growth.svg"
 
 
 def add_options(parser):
-    parser.add_argument("--etcd", default="3.5.1,3.6.16", help="versions of the server (default: %(default)s)")
-    parser.add_argument("--keys", default="100000,300000,1000000", help="sizes (default: %(default)s)")
+    parser.description = """The default takes about 5 minutes on two cores, most of them for building and the model.
+        What the targets are about takes about an hour: --keys 10000,100000,1000000,3000000 --model-keys 1000000"""
+    parser.add_argument("--etcd", default="3.5.1,3.6.16,3.7.3", help="versions of the server (default: %(default)s)")
+    parser.add_argument("--layouts", default=",".join(LAYOUTS), help="shapes of keys (default: %(default)s)")
+    parser.add_argument("--keys", default="10000,100000", help="sizes (default: %(default)s)")
+    parser.add_argument("--at-once", type=int, default=4, help="parts that are read at once (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds over all ways (default: %(default)s)")
-    parser.add_argument("--model-keys", type=int, default=1_000_000,
+    parser.add_argument("--model-keys", type=int, default=100_000,
                         help="keys of each shape of the model (default: %(default)s)")  # fmt: skip
 
 
@@ -33,43 +49,76 @@ def run(options):
     say("building")
     binary = peers.cargo("scan", "scan")()
     sizes = sorted(int(size) for size in options.keys.split(","))
-    found = {
-        (version, layout, size): measure(binary, version, layout, size, options.rounds)
-        for version in options.etcd.split(",") for layout in LAYOUTS for size in sizes
-    }  # fmt: skip
+    found, puts = {}, {}
+    for version in options.etcd.split(","):
+        for layout in options.layouts.split(","):
+            for size in sizes:
+                beside = puts if (layout, size) == (options.layouts.split(",")[0], sizes[-1]) else None
+                found[version, layout, size] = measure(binary, version, layout, size, options, beside)
     machine += f", load average {load} at the start and {load_average()} at the end"
     parts = [introduction(machine, options), measured_section(found), growth_section(found, sizes)]
-    return "\n".join([*parts, model_section(options.model_keys)])
+    return "\n".join([*parts, puts_section(puts), model_section(options.model_keys)])
 
 
 def introduction(machine, options):
     return f"""{datetime.date.today().isoformat()}. {machine}. etcd without fsync, on the same cores.
 {output_of("rustc", "--version")}. etcd-ark: commit {peers.commit()}.
 
-Values have 512 bytes, keys three levels with 1000 namespaces, of one size or (uneven) as cities have. One request
-after the other, pages of 2 MiB, by one client with two worker threads. *Known* reads each namespace as a whole, its name
-being known; *towards the far end* is what clients do, left out beyond {FAR_END_KEYS} keys. Medians of {options.rounds}
-rounds in which the ways take turns; a ratio is the median of the rounds' ratios.
+Values have 512 bytes. Keys: *kubernetes* has three levels with 1000 namespaces of sizes as cities have, *flat* counts,
+*random* has 16 hexadecimal digits. One client with two worker threads, {options.at_once} parts at once, else the
+scan's defaults. *Known* reads parts of about a thousand keys, each as a whole, their prefixes being known, as many at
+once; *pages of 1000* go towards the end of all keys and are left out beyond {FAR_END_KEYS} keys. Medians of
+{options.rounds} rounds in which the ways take turns; a ratio is the median of the rounds' ratios. Etcd 3.7 and later
+have streams, which the scan then uses.
 """
 
 
-def measure(binary, version, layout, size, rounds):
-    """The runs of each way."""
-    ways = [way for way in WAYS if way != "far-end" or size <= FAR_END_KEYS]
+def measure(binary, version, layout, size, options, puts):
+    """The runs of each way; beside scans of this, if wished, the times of puts."""
+    ways = [way for way in WAYS if is_possible(way, version, size)]
     runs = {way: [] for way in ways}
     with Cluster(version, 1) as cluster:
         say(f"etcd {version}, {layout}, {size} keys")
-        written = read(binary, cluster, "fill", layout, size)["keys"]
-        for turn in range(rounds):
+        ask = [binary, cluster.endpoints[0]]
+        written = told(*ask, "fill", layout, size, 1)["keys"]
+        for turn in range(options.rounds):
             for way in ways[turn % len(ways) :] + ways[: turn % len(ways)]:
-                runs[way].append(read(binary, cluster, way, layout, size))
+                if way == "etcdctl":
+                    runs[way].append({"seconds": seconds_of_etcdctl(cluster), "keys": written, "pages": 0})
+                else:
+                    runs[way].append(told(*ask, way, layout, size, options.at_once))
                 if runs[way][-1]["keys"] != written:
                     raise SystemExit(f"{way} read {runs[way][-1]['keys']} keys of {written}")
+        if puts is not None:
+            for at_once in (0, 1, options.at_once, 8):
+                puts[version, at_once] = [told(*ask, "write", layout, size, at_once) for _ in range(options.rounds)]
     return runs
 
 
-def read(binary, cluster, way, layout, size):
-    return json.loads(output_of(binary, cluster.endpoints[0], way, layout, str(size)))
+def is_possible(way, version, size):
+    if way == "thousand":
+        return size <= FAR_END_KEYS
+    return way not in ("pages", "stream", "etcdctl") or has_streams(version)
+
+
+def has_streams(version):
+    return tuple(int(part) for part in version.split(".")[:2]) >= WITH_STREAMS
+
+
+def told(*command):
+    return json.loads(output_of(*map(str, command)))
+
+
+def seconds_of_etcdctl(cluster):
+    environment = dict(os.environ, ETCDCTL_ENDPOINTS=cluster.endpoints[0])
+    command = [cluster.binaries / "etcdctl", "get", "", "--prefix", "--stream", "--command-timeout", "600s"]
+    began = time.monotonic()
+    reader = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+    while reader.stdout.read(1 << 20):
+        pass
+    if reader.wait() != 0:
+        raise SystemExit("etcdctl failed")
+    return time.monotonic() - began
 
 
 def measured_section(found):
@@ -77,38 +126,78 @@ def measured_section(found):
     for (version, layout, size), runs in found.items():
         for way, mine in runs.items():
             rows.append([
-                f"{version}, {layout}, {size}: {WAYS[way]}", f"{middle(mine, 'seconds'):.2f}",
-                f"{middle(mine, 'keys') / middle(mine, 'seconds'):.0f}", f"{middle(mine, 'requests'):.0f}",
+                f"{version}, {layout}, {size}: {WAYS[way]}", f"{middle(mine, 'seconds'):.3f}",
+                f"{middle(mine, 'keys') / middle(mine, 'seconds'):.0f}", f"{middle(mine, 'pages'):.0f}",
                 f"{ratio(mine, runs['known'], 'seconds'):.2f}",
             ])  # fmt: skip
-    head = ["etcd, layout, keys", "s", "keys/s", "requests", "time : known"]
-    mine = [ratio(runs["scan"], runs["known"], "seconds") for runs in found.values()]
+    head = ["etcd, layout, keys", "s", "keys/s", "pages", "time : known"]
     return f"""### On real servers
 
 {table(head, rows)}
-Target for etcd-ark: time : known at most {KNOWN_TARGET}; largest {verdict(max(mine), KNOWN_TARGET)}.
-"""
+{targets(found)}"""
+
+
+def targets(found):
+    """The worst case of each target, over the largest keyspaces."""
+    largest = max(size for _, _, size in found)
+    mine = {case: runs for case, runs in found.items() if case[2] == largest}
+    by_pages = [ratio(runs["scan"], runs["known"], "seconds") for case, runs in mine.items() if not has_streams(case[0])]
+    tenths = [ratio_of_tenths(runs["scan"]) for case, runs in mine.items() if not has_streams(case[0])]
+    streamed = [runs for case, runs in mine.items() if has_streams(case[0])]
+    rows = [
+        ["before 3.7, time : known", KNOWN_TARGET, by_pages],
+        ["before 3.7, a key of the last tenth : of the first", TENTH_TARGET, tenths],
+        ["since 3.7, time : etcdctl get --stream", ETCDCTL_TARGET,
+         [ratio(runs["scan"], runs["etcdctl"], "seconds") for runs in streamed]],
+        ["since 3.7, time : one stream, as it comes", STREAM_TARGET,
+         [ratio(runs["scan"], runs["stream"], "seconds") for runs in streamed]],
+    ]  # fmt: skip
+    rows = [[name, limit, f"{median(cases):.2f}", verdict(max(cases), limit)] for name, limit, cases in rows if cases]
+    return table([f"{largest} keys", "at most", "median of the cases", "largest"], rows)
+
+
+def ratio_of_tenths(runs):
+    return median(run["last"] / run["first"] for run in runs)
 
 
 def growth_section(found, sizes):
-    rows = []
+    base = min(sizes, key=lambda size: abs(size - 100_000))
+    rows, lines = [], {}
     for version, layout, size in found:
         if size == sizes[0]:
-            per_key = [middle(found[version, layout, n]["scan"], "seconds") / n for n in (sizes[0], sizes[-1])]
-            rows.append([f"{version}, {layout}", *(f"{1e6 * each:.2f}" for each in per_key),
-                         verdict(per_key[1] / per_key[0], GROWTH_TARGET)])  # fmt: skip
-    head = ["etcd, layout", f"us a key of {sizes[0]}", f"us a key of {sizes[-1]}", f"ratio, at most {GROWTH_TARGET}"]
+            each = {n: 1e6 * middle(found[version, layout, n]["scan"], "seconds") / n for n in sizes}
+            lines[f"{version}, {layout}"] = each
+            rows.append([f"{version}, {layout}", *(f"{each[n]:.2f}" for n in sizes),
+                         # One size does not grow.
+                         verdict(each[sizes[-1]] / each[base], GROWTH_TARGET) if base != sizes[-1] else "-"])  # fmt: skip
+    PICTURE.write_text(svg.growth("Scan: microseconds a key, by the number of keys", lines))
+    head = ["etcd, layout: us a key of", *map(str, sizes), f"{sizes[-1]} : {base}, at most {GROWTH_TARGET}"]
     return f"""### Growth
+
+![Time a key by the number of keys]({PICTURE.name})
+
+{table(head, rows)}"""
+
+
+def puts_section(puts):
+    rows = [[f"{version}, {f'{at_once} at once' if at_once else 'no scan'}", f"{middle(runs, 'p50_ms'):.2f}",
+             f"{middle(runs, 'p99_ms'):.2f}"] for (version, at_once), runs in puts.items()]  # fmt: skip
+    head = ["etcd, parts at once", "put p50 ms", "put p99 ms"]
+    return f"""### Puts beside scans
+
+One put after the other, 2 ms apart, over a connection of its own, while the largest keyspace is scanned again and again.
 
 {table(head, rows)}"""
 
 
 def model_section(keys):
     say(f"model, {keys} keys a shape")
-    command = ["cargo", "test", "--release", "--quiet", "--lib", "scan::model::natural", "--", "--nocapture"]
+    # Unoptimised, like the tests: no other build of the library is needed for it.
+    command = ["cargo", "test", "--all-features", "--quiet", "--lib", "scan::model::natural", "--", "--nocapture"]
     environment = dict(os.environ, ETCD_ARK_MODEL_KEYS=str(keys))
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False)
-    rows = "\n".join(line for line in done.stdout.splitlines() if line.startswith("|"))
+    rows = "\n".join(line for line in done.stdout.splitlines() if line.startswith("|") or "at once:" in line)
+    rows = rows.replace("at once:", "at once:\n").replace("\n4 at", "\n\n4 at")
     # The limits are for 100,000 keys; here the figures are the point.
     if "| mean |" not in rows:
         raise SystemExit(f"the model gave no figures:\n{done.stdout}")
@@ -116,7 +205,8 @@ def model_section(keys):
 
 The server of the model visits what real ones visit (until 3.6, and later ones for single ranges): every entry of the
 range that it is asked for; a range without keys counts as 500. Pages aim at 1000 keys and take 2000 where that saves
-work, which is what the least number of requests is made of. The time is that of requests one after the other, going by what
+work, which is what the least number of requests is made of. Of several requests under way, any is answered next. The
+time is that of requests one after the other, going by what
 etcd 3.5 takes for a visit, a key of 512 bytes and a round trip; ideal is one that knows every range in advance.
 
 {rows}

@@ -98,8 +98,8 @@ impl Scan {
     }
 
     /// How many parts of the range are read at once, from whichever members are the least busy. They are
-    /// delivered in order all the same. 1 reads one after the other, and then only when the stream is polled
-    /// for more. Default: 4.
+    /// delivered in order all the same. 1 reads one after the other, the next while the caller works on the one
+    /// before. Default: 4.
     #[must_use]
     pub fn concurrency(self, parts: usize) -> Self {
         Self { concurrency: parts.max(1), ..self }
