@@ -14,7 +14,7 @@ use tempfile::tempdir;
 use tokio::time::sleep;
 
 use crate::backup::records;
-use crate::support::{Cluster, Random};
+use crate::support::{Cluster, Random, Server, default_version};
 
 const ACCOUNTS: u64 = 100;
 const EACH: u64 = 1000;
@@ -84,6 +84,13 @@ async fn kill_members(mut cluster: Cluster, stop: Arc<AtomicBool>) -> u64 {
     killed
 }
 
+/// The version to test on. Members of 3.5.0 to 3.5.2 that are killed may skip what they had not carried out yet (etcd's
+/// issue 13766): then they differ at the same revision, and it is the cluster that is not consistent.
+fn sound_version() -> String {
+    let version = default_version();
+    if ["3.5.0", "3.5.1", "3.5.2"].contains(&&*version) { "3.5.35".to_owned() } else { version }
+}
+
 /// `ETCD_ARK_BACKUPS`, or a few.
 fn wanted() -> u64 {
     let name = "ETCD_ARK_BACKUPS";
@@ -103,7 +110,7 @@ async fn balanced(client: &Client, folder: &Path, number: u64) -> Revision {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_backup_holds_the_same_sum_while_amounts_are_moved_and_members_die() {
-    let cluster = Cluster::start(MEMBERS).await;
+    let cluster = Server::builder().version(sound_version()).start_cluster(MEMBERS).await;
     let client = Client::builder(cluster.endpoints()).unwrap().request_timeout(Duration::from_secs(10));
     let client = client.connect().await.unwrap();
     for number in 0..ACCOUNTS {
