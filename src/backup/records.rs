@@ -2,7 +2,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 
 use super::source::Source;
-use crate::archive::{Block, BlockEntry, Facts, FormatError, IndexLeaf, IndexRoot, LeafEntry};
+use crate::archive::{self, Block, BlockEntry, Facts, FormatError, IndexLeaf, IndexRoot, LeafEntry};
 use crate::error::{Error, Result};
 use crate::types::{KeyRange, KeyValue, LeaseId};
 
@@ -34,7 +34,7 @@ impl Records {
     }
 
     pub(super) fn of(&self, range: KeyRange) -> RecordReader<'_> {
-        RecordReader { entries: self.entries(range) }
+        RecordReader { entries: self.entries(range), rest: None }
     }
 
     /// The blocks that may hold keys of a range.
@@ -132,10 +132,15 @@ impl Entries<'_> {
 #[derive(Debug)]
 pub struct RecordReader<'a> {
     entries: Entries<'a>,
+    /// What was not yet given of the last block.
+    rest: Option<archive::Records>,
 }
 
+/// Records take more memory taken apart than in their block, and a forged block may have millions.
+const MOST_AT_ONCE: usize = 65_536;
+
 impl RecordReader<'_> {
-    /// The range's records in the next block that holds any; `None` after the last.
+    /// The range's records in the next block that holds any, 65536 at a time; `None` after the last.
     ///
     /// # Errors
     ///
@@ -145,13 +150,16 @@ impl RecordReader<'_> {
     ///
     /// Changes nothing, but must not be called again if dropped: a block may be lost.
     pub async fn next_block(&mut self) -> Result<Option<Vec<KeyValue>>> {
-        while let Some(entry) = self.entries.next().await? {
-            let records = self.entries.records.read_block(&entry).await?.records();
-            let wanted: Vec<_> = records.filter(|kv| self.entries.range.contains(&kv.key)).collect();
-            if !wanted.is_empty() {
-                return Ok(Some(wanted));
+        loop {
+            if let Some(rest) = &mut self.rest {
+                let wanted = rest.filter(|kv| self.entries.range.contains(&kv.key));
+                let wanted: Vec<_> = wanted.take(MOST_AT_ONCE).collect();
+                if !wanted.is_empty() {
+                    return Ok(Some(wanted));
+                }
             }
+            let Some(entry) = self.entries.next().await? else { return Ok(None) };
+            self.rest = Some(self.entries.records.read_block(&entry).await?.records());
         }
-        Ok(None)
     }
 }

@@ -95,8 +95,9 @@ async fn a_truncated_or_headless_file_keeps_what_is_whole() {
     }
     let mut headless = place.encrypted.clone();
     headless[60] ^= 1;
-    assert!(place.left(&headless).await.is_err(), "nothing can be decrypted");
-    assert_eq!(place.left(&headless).await.unwrap_err().kind(), ErrorKind::Auth);
+    let error = place.left(&headless).await.unwrap_err();
+    // The flip makes it another key's, or none that can be.
+    assert!([ErrorKind::Auth, ErrorKind::Corrupt].contains(&error.kind()), "{error}");
 }
 
 /// A leaf that begins behind the end of the content, though inside of its last chunk.

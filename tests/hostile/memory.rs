@@ -149,3 +149,37 @@ async fn an_archive_with_blocks_as_writers_cut_them_takes_little() {
     assert_eq!(records, Some(200_000));
     assert!(streamed < 8 << 20 && checked < 32 << 20, "{streamed} {checked}");
 }
+
+/// Taken apart all at once they would exceed the bound.
+const RECORDS: u32 = 2_700_000;
+
+/// One block of as many of the smallest records.
+fn many_records() -> Vec<u8> {
+    let (mut raw, mut content) = (Vec::new(), Vec::new());
+    for key in (1..=RECORDS).map(u32::to_be_bytes) {
+        raw.extend_from_slice(&[6, 0x0a, 4]);
+        raw.extend_from_slice(&key);
+        content.extend_from_slice(&[4, 0, 0, 0]);
+        content.extend_from_slice(&key);
+        content.extend_from_slice(&[0; 4]);
+    }
+    let ends = [1, RECORDS].map(|key| [Bytes::copy_from_slice(&key.to_be_bytes()), Bytes::new()]);
+    Draft { blocks: vec![ends.to_vec()], ..good() }.bent(|part| {
+        if part.kind == BLOCK {
+            set_raw(part.payload, &raw);
+            part.payload[12..16].copy_from_slice(&RECORDS.to_le_bytes());
+            part.payload[52..84].copy_from_slice(blake3::hash(&content).as_bytes());
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_block_of_millions_of_records_is_read_in_portions() {
+    let _alone = ALONE.lock().await;
+    let archive = Bytes::from(many_records());
+    let mut records = 0;
+    let (sought, outcome) = peak(readers::seek(&archive, |_| records += 1)).await;
+    outcome.unwrap();
+    assert_eq!(records, RECORDS);
+    assert!(sought <= bound("by index"), "{sought}");
+}
