@@ -42,7 +42,8 @@ async fn each_cluster_has_its_own_user_and_password() {
     let (place, target) = (with_auth("of-source").await, with_auth("of-target").await);
     place.server.etcdctl(&["put", "k", "v"]).await;
     place.write("password", "of-target\n");
-    let to = format!("--to-endpoints {} --to-user root", target.server.endpoint());
+    // A password takes the server a while to compare, on a busy machine.
+    let to = format!("--command-timeout 1m --to-endpoints {} --to-user root", target.server.endpoint());
     let line = format!("copy {to} --to-password-file password --user root --yes");
     let copy = async |line: &str, variables: &[(&str, &str)]| {
         let mut copy = place.ark(line);

@@ -12,6 +12,9 @@ pub(super) async fn check(arguments: &Arguments, connection: &Connection, client
     let enabled = client.send(AuthStatus::new()).await.ok().map(|status| status.enabled);
     let probe = client.send(Get::new(range.clone()).limit(1)).await.map(drop);
     let grants = Grants::of(client).await;
+    let anonymous = connection.cert.is_none() && matches!(&grants, Ok(grants) if grants.user().is_none());
+    // 3.4 does not say; but with authentication on nobody reads without a name.
+    let enabled = enabled.or_else(|| (anonymous && probe.is_ok()).then_some(false));
     let mut findings = vec![identity(&probe, &grants, enabled, connection), read(probe, &grants, &range)];
     if arguments.purpose == Purpose::Restore {
         findings.push(write(grants, enabled, &range));
