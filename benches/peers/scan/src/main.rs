@@ -175,10 +175,12 @@ impl Job {
     /// Puts beside scans, by a client of its own.
     async fn write(&self, writer: &Client) -> Result<String, Error> {
         let scanning = async {
-            while self.at_once > 0 {
+            if self.at_once == 0 {
+                return std::future::pending::<Result<(), Error>>().await;
+            }
+            loop {
                 self.scan(ScanWay::Auto, self.at_once).await?;
             }
-            std::future::pending::<Result<(), Error>>().await
         };
         let writing = async {
             let (began, mut latencies) = (Instant::now(), Vec::new());
