@@ -8,6 +8,7 @@ mod select;
 mod text;
 
 use std::env;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -206,6 +207,12 @@ pub(crate) struct Backup {
     /// twice the member's database in the folder that TMPDIR names.
     #[arg(long)]
     pub(crate) via_snapshot: bool,
+    /// How many parts of the keys to read at once. With 1, a busy cluster notices the least.
+    #[arg(long, value_name = "COUNT", default_value = "4", conflicts_with = "via_snapshot")]
+    pub(crate) concurrency: NonZeroUsize,
+    /// Read no more than so many MiB of keys and values a second.
+    #[arg(long, value_name = "MIB", conflicts_with = "via_snapshot")]
+    pub(crate) rate: Option<NonZeroU32>,
     #[command(flatten)]
     pub(crate) encrypt: Encrypt,
 }

@@ -16,6 +16,7 @@ use crate::archive::{Auth, BackupOption, Compression, Header, Members, Options, 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::PendingFile;
+use crate::stream::Scan;
 use crate::types::{self, KeyRange};
 
 /// Enough for a compaction that comes at a bad moment, even twice; too few to go on for hours in vain.
@@ -36,6 +37,8 @@ const RESTARTS: u32 = 3;
 #[derive(Clone, Debug)]
 pub struct Backup {
     range: KeyRange,
+    /// How the range is read.
+    scan: Scan,
     compression: Compression,
     #[cfg(feature = "encrypt")]
     encryption: Option<Encryption>,
@@ -78,6 +81,7 @@ impl Backup {
     pub fn new() -> Self {
         Self {
             range: KeyRange::all(),
+            scan: Scan::all(),
             compression: Compression::default(),
             #[cfg(feature = "encrypt")]
             encryption: None,
@@ -91,6 +95,24 @@ impl Backup {
     #[must_use]
     pub fn range(self, range: impl Into<KeyRange>) -> Self {
         Self { range: range.into(), ..self }
+    }
+
+    /// As [`Scan::concurrency`].
+    #[must_use]
+    pub fn concurrency(self, parts: usize) -> Self {
+        Self { scan: self.scan.concurrency(parts), ..self }
+    }
+
+    /// As [`Scan::max_in_flight_bytes`].
+    #[must_use]
+    pub fn max_in_flight_bytes(self, bytes: usize) -> Self {
+        Self { scan: self.scan.max_in_flight_bytes(bytes), ..self }
+    }
+
+    /// As [`Scan::rate_limit`].
+    #[must_use]
+    pub fn rate_limit(self, bytes_per_second: u64) -> Self {
+        Self { scan: self.scan.rate_limit(bytes_per_second), ..self }
     }
 
     /// How to compress blocks. Default: zstd, fast.
@@ -231,7 +253,7 @@ impl Backup {
         if self.via_snapshot {
             Keys::database(client, &self.range, &self.observer).await
         } else {
-            Ok(Keys::scan(client, &self.range))
+            Ok(Keys::Scan(client.scan(self.scan.clone().over(self.range.clone()))))
         }
     }
 

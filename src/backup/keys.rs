@@ -2,7 +2,7 @@ use super::database::Database;
 use super::progress::Observer;
 use crate::client::Client;
 use crate::error::Result;
-use crate::stream::{Scan, ScanPage, ScanStream};
+use crate::stream::{ScanPage, ScanStream};
 use crate::types::{Header, KeyRange};
 
 /// Where a backup's keys come from, ascending and of one revision.
@@ -13,10 +13,6 @@ pub(super) enum Keys {
 }
 
 impl Keys {
-    pub(super) fn scan(client: &Client, range: &KeyRange) -> Self {
-        Self::Scan(client.scan(Scan::new(range.clone())))
-    }
-
     pub(super) async fn database(client: &Client, range: &KeyRange, observer: &Observer) -> Result<Self> {
         let database = Box::pin(Database::take(client, range, observer)).await?;
         Ok(Self::Database(Box::new(database)))

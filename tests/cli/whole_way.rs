@@ -163,6 +163,15 @@ async fn a_backup_via_a_snapshot_is_the_same() {
 }
 
 #[tokio::test]
+async fn a_backup_may_be_gentle() {
+    let place = Place::holding("a/", 1000, 300).await;
+    let saved = place.json("backup -o saved.ark --concurrency 8").await;
+    let gentle = place.json("backup -o gentle.ark --concurrency 1 --rate 1").await;
+    assert_eq!(gentle["state_root"], saved["state_root"]);
+    place.run("backup -o no.ark --concurrency 0").await.failed(2, "--concurrency");
+}
+
+#[tokio::test]
 async fn users_members_and_options_are_shown() {
     let place = Place::new().await;
     place.server.etcdctl(&["role", "add", "reader"]).await;

@@ -29,6 +29,9 @@ async fn make(arguments: &Arguments, connection: &Connection) -> Result<(BackupR
     let line = ProgressLine::new(Unit::Keys);
     let backup = Backup::new().range(arguments.keys.range()).on_progress(move |progress| line.show(progress));
     let backup = unlock::encrypted(backup, &arguments.encrypt)?.restarts(arguments.restarts);
+    let backup = backup.concurrency(arguments.concurrency.get());
+    let backup =
+        arguments.rate.into_iter().fold(backup, |backup, mib| backup.rate_limit(u64::from(mib.get()) << 20));
     let backup = if arguments.via_snapshot { backup.via_snapshot() } else { backup };
     let report = match &mut sink {
         Sink::File(file) => backup.fill(&client, file).await?,

@@ -76,6 +76,12 @@ impl Scan {
         Self::new(KeyRange::all())
     }
 
+    /// Reads this range instead, in the same way.
+    #[must_use]
+    pub(crate) fn over(self, range: KeyRange) -> Self {
+        Self { range, ..self }
+    }
+
     /// Reads as of this revision. Default: the newest when the first page is read.
     #[must_use]
     pub fn at(self, revision: Revision) -> Self {
