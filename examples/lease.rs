@@ -11,7 +11,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use etcd_ark::{Client, Put};
-use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -19,15 +19,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let [endpoint, key, address] = &arguments[..] else {
         return Err("usage: lease ENDPOINT KEY ADDRESS".into());
     };
+    // From the start, so that none is missed.
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let client = Client::connect([endpoint]).await?;
     let lease = client.grant_lease(Duration::from_secs(10)).await?;
     client.send(Put::new(key.clone(), address.clone()).lease(lease.id())).await?;
     println!("{key} is registered with lease {}", lease.id());
     tokio::select! {
         lost = lease.lost() => Err(format!("{key} is registered no longer: {lost}").into()),
-        interrupted = ctrl_c() => {
-            interrupted?;
-            Ok(lease.revoke().await?)
-        }
+        _ = interrupt.recv() => Ok(lease.revoke().await?),
     }
 }

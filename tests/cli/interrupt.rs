@@ -34,8 +34,8 @@ async fn stuck(place: &Place, proxy: &Proxy, line: &str) -> Child {
 async fn an_interrupted_backup_leaves_no_file() {
     let place = Place::holding("a/", KEYS, VALUE_BYTES).await;
     for (signal, line) in [
-        (Signal::INT, "backup -o saved.ark"),
-        (Signal::TERM, "backup -o saved.ark"),
+        (Signal::INT, "backup -o saved.ark --concurrency 1"),
+        (Signal::TERM, "backup -o saved.ark --concurrency 1"),
         (Signal::INT, "snapshot save s.db"),
     ] {
         let proxy = Proxy::stalling(place.server.port(), Way::Answer, 8 << 20).await;

@@ -24,7 +24,7 @@ pub struct ScanPage {
     pub kvs: Vec<KeyValue>,
 }
 
-/// The keys of a range at one revision, ascending. Made by [`Client::scan`].
+/// The keys of a range at one revision, ascending. Made by [`Client::scan`](crate::Client::scan).
 pub struct ScanStream {
     pages: BoxStream<'static, Result<ScanPage>>,
     page: vec::IntoIter<KeyValue>,
