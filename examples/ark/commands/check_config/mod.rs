@@ -38,8 +38,8 @@ async fn find(arguments: &Arguments, connection: &Connection) -> Vec<Finding> {
     match connect_lazy(connection) {
         Err(failure) => findings.push(Finding::failed("settings", &failure)),
         Ok(client) => {
-            let count = connection.endpoints.len();
-            findings.push(Finding::good("settings", format!("{count} endpoints, understood")));
+            let endpoints = connection.endpoints.join(", ");
+            findings.push(Finding::good("settings", format!("understood, endpoints {endpoints}")));
             findings.push(tls(connection));
             needed = contact(arguments, connection, &client, &mut findings).await;
         }
