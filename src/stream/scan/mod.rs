@@ -77,6 +77,7 @@ impl Scan {
     }
 
     /// Reads this range instead, in the same way.
+    #[cfg(feature = "backup")]
     #[must_use]
     pub(crate) fn over(self, range: KeyRange) -> Self {
         Self { range, ..self }
