@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use etcd_ark::{
-    AlarmKind, Client, Compact, DisarmAlarm, ErrorKind, GrantLease, KeyRange, ListAlarms, Revision,
+    AlarmKind, Client, Compact, DisarmAlarm, ErrorKind, Get, GrantLease, KeyRange, ListAlarms, Revision,
 };
 
 use crate::client_of;
@@ -72,6 +72,8 @@ async fn members_that_hold_the_same_have_the_same_hash() {
     assert_eq!(member.hash_kv(None).await.unwrap().hash, news[0]);
     assert!(member.hash().await.unwrap().header.member_id != member_of(&client, 1).await);
     client.send(Compact::new(newest)).await.unwrap();
+    // Answered once another member has carried it out; whoever reads has caught up.
+    member.send(Get::new("k")).await.unwrap();
     let past = member.hash_kv(old).await.unwrap_err();
     assert_eq!(past.kind(), ErrorKind::Compacted, "{past}");
     let newer = client.put("k", "3").await.unwrap().header.revision;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use etcd_ark::{Client, Compact, Credentials, ErrorKind, KeyRange, KeyValue, Put, Revision, Scan, Txn};
+use etcd_ark::{
+    Client, Compact, Credentials, ErrorKind, KeyRange, KeyValue, Put, Revision, Scan, ScanWay, Txn,
+};
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::client_of;
@@ -73,7 +75,8 @@ async fn compaction_ends_a_scan_with_an_error_of_its_own_and_nothing_after_it() 
     let server = Server::start().await;
     let client = client_of(&server).await;
     load(&client, "k", 500, "v").await;
-    let mut scan = client.scan(Scan::all().page_bytes(100));
+    // Not by streams: so little would have come in one piece.
+    let mut scan = client.scan(Scan::all().page_bytes(100).max_in_flight_bytes(1).way(ScanWay::Pages));
     scan.try_next().await.unwrap().unwrap();
     let newest = client.put("k", "v").await.unwrap().header.revision;
     client.send(Compact::new(newest)).await.unwrap();

@@ -62,7 +62,7 @@ async fn a_stream_gives_what_the_request_is_answered_with() {
 
 #[tokio::test]
 async fn what_no_stream_can_be_had_of_is_told() {
-    let server = Server::start().await;
+    let server = Server::builder().version("3.6.16").start().await;
     let client = client_of(&server).await;
     load(&client, "k", 100, "v").await;
     let error = client.get_stream(Get::new("k")).await.unwrap_err();

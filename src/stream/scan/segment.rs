@@ -54,12 +54,14 @@ pub(super) struct Segment {
     stream: Option<GetStream>,
     /// The token of a stream that broke for it.
     refused: Option<Token>,
+    /// Why the last stream broke, if nothing has come since.
+    broke: Option<Error>,
 }
 
 impl Segment {
     pub(super) fn new(id: u64, range: &KeyRange, source: Arc<Source>) -> Self {
         let (start, end) = range.to_wire();
-        Self { id, source, start, end, stream: None, refused: None }
+        Self { id, source, start, end, stream: None, refused: None, broke: None }
     }
 
     /// The next keys; `None` after the last ones.
@@ -70,7 +72,7 @@ impl Segment {
                 return Err(self.nothing_came());
             };
             match outcome {
-                Err(error) if may_go_on(&error) => self.leave(&error).await,
+                Err(error) if may_go_on(&error) => self.leave(error).await,
                 outcome => return outcome,
             }
         }
@@ -100,6 +102,7 @@ impl Segment {
             return Err(malformed("the keys of a stream are not in order"));
         };
         self.start = [&last.key[..], b"\0"].concat().into();
+        self.broke = None;
         Ok(())
     }
 
@@ -109,16 +112,20 @@ impl Segment {
         same_cluster(self.source.cluster, answered)
     }
 
-    async fn leave(&mut self, error: &Error) {
+    async fn leave(&mut self, error: Error) {
         let stream = self.stream.take();
         let refused = stream.as_ref().and_then(GetStream::token).cloned();
         self.refused = refused.filter(|_| error.kind() == ErrorKind::Auth);
+        self.broke = Some(error);
         sleep(PAUSE).await;
     }
 
-    fn nothing_came(&self) -> Error {
-        let timeout = self.source.timeout;
-        Error::new(ErrorKind::Deadline, format!("a stream of keys brought nothing within {timeout:?}"))
+    fn nothing_came(&mut self) -> Error {
+        let told = format!("a stream of keys brought nothing within {:?}", self.source.timeout);
+        match self.broke.take() {
+            Some(error) => error.context(told),
+            None => Error::new(ErrorKind::Deadline, told),
+        }
     }
 }
 
