@@ -120,7 +120,6 @@ impl Error {
     }
 
     /// The same error, its message led by what was being done.
-    #[cfg(feature = "backup")]
     #[must_use]
     pub(crate) fn context(mut self, doing: impl fmt::Display) -> Self {
         self.0.message = format!("{doing}: {}", self.0.message);
