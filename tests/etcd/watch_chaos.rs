@@ -27,7 +27,7 @@ const WRITERS: usize = 4;
 const LAST: u64 = u64::MAX;
 /// Five of them in one deletion, with what they were, are more than a server sends in one piece.
 const LARGE: usize = 900_000;
-/// When all watches must have caught up after the last fault.
+/// When all watches must have caught up after the last fault, beside as long as that took: one reads all of it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What strikes a member, or all clients.
@@ -269,7 +269,9 @@ async fn chaos_costs_no_watch_a_revision() {
     let written = writing.join_all().await;
     write_last(&writers.client).await;
     watchers.spawn(see(stalled, first));
-    let seen = timeout(PATIENCE, watchers.join_all()).await.expect("all watches catch up");
+    let seen =
+        timeout(PATIENCE + Duration::from_secs(seconds.try_into().unwrap()), watchers.join_all()).await;
+    let seen = seen.expect("all watches catch up");
 
     seen.iter().for_each(|seen| seen.check(&written));
     let perhaps: usize = written.iter().map(|written| written.perhaps.len()).sum();
