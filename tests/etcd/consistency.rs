@@ -86,7 +86,7 @@ async fn kill_members(mut cluster: Cluster, stop: Arc<AtomicBool>) -> u64 {
 
 /// The version to test on. Members of 3.5.0 to 3.5.2 that are killed may skip what they had not carried out yet (etcd's
 /// issue 13766): then they differ at the same revision, and it is the cluster that is not consistent.
-fn sound_version() -> String {
+pub(crate) fn sound_version() -> String {
     let version = default_version();
     if ["3.5.0", "3.5.1", "3.5.2"].contains(&&*version) { "3.5.35".to_owned() } else { version }
 }
