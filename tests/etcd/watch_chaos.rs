@@ -239,7 +239,7 @@ async fn chaos_costs_no_watch_a_revision() {
     let seed = from_environment("ETCD_ARK_SEED").unwrap_or_else(|| Random::new().below(1_000_000));
     let mut random = Random::seeded(seed.try_into().unwrap());
     let folder = TempDir::new().unwrap();
-    let cluster = jwt(folder.path(), "2s").version(&sound_version()).peer_proxies().start_cluster(3).await;
+    let cluster = jwt(folder.path(), "2s").version(sound_version()).peer_proxies().start_cluster(3).await;
     cluster.member(0).enable_auth("secret").await;
     let proxies = cluster.client_proxies().await;
     let client = root(proxies.iter().map(Proxy::endpoint).collect()).await;
