@@ -1,9 +1,11 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+
 use super::source::Source;
 use crate::archive::{self, Block, BlockEntry, Facts, FormatError, IndexLeaf, IndexRoot, LeafEntry};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::types::{KeyRange, KeyValue, LeaseId};
 
 /// An archive's records, found by an index.
@@ -74,14 +76,27 @@ impl Records {
     }
 
     async fn read_block(&self, entry: &BlockEntry) -> Result<Block> {
-        let bytes = self.source.read(entry.span()).await?;
-        self.parsed(Block::parse(bytes, entry))
+        self.begin(entry).block().await
+    }
+
+    /// Begins to read and check a block, on other threads.
+    pub(super) fn begin(&self, entry: &BlockEntry) -> BegunBlock {
+        let (source, entry) = (self.source.clone(), entry.clone());
+        let reading = tokio::spawn({
+            let entry = entry.clone();
+            async move {
+                let bytes = source.read(entry.span()).await?;
+                let parsed = spawn_blocking(move || Block::parse(bytes, &entry)).await.map_err(cut_off)?;
+                parsed.map_err(|error| Error::from(error).context(source.name()))
+            }
+        });
+        BegunBlock { entry, reading }
     }
 
     /// The records of a block as they can be restored: without leases that are lost. A lease of unknown length
     /// would take its keys away again.
-    pub(super) async fn restorable(&self, entry: &BlockEntry) -> Result<Vec<KeyValue>> {
-        let records = self.read_block(entry).await?.records();
+    pub(super) async fn restorable(&self, begun: BegunBlock) -> Result<Vec<KeyValue>> {
+        let records = begun.block().await?.records();
         Ok(match &self.index {
             Index::Whole(_) => records.collect(),
             Index::Salvaged(_, leases) => {
@@ -107,6 +122,28 @@ impl fmt::Debug for Records {
     }
 }
 
+/// A block that is being read.
+#[derive(Debug)]
+pub(super) struct BegunBlock {
+    entry: BlockEntry,
+    reading: JoinHandle<Result<Block>>,
+}
+
+impl BegunBlock {
+    /// Which block it is.
+    pub(super) fn entry(&self) -> &BlockEntry {
+        &self.entry
+    }
+
+    async fn block(self) -> Result<Block> {
+        self.reading.await.map_err(cut_off)?
+    }
+}
+
+fn cut_off(error: JoinError) -> Error {
+    Error::new(ErrorKind::Io, "reading a block was cut off").with_source(error)
+}
+
 /// The blocks that may hold keys of a range, one after the other.
 #[derive(Debug)]
 pub(super) struct Entries<'a> {
@@ -124,6 +161,11 @@ impl Entries<'_> {
             self.blocks.extend(leaf.blocks_for(&self.range).cloned());
         }
         Ok(self.blocks.pop_front())
+    }
+
+    /// The block behind the last one, if that is known without reading.
+    pub(super) fn peek(&self) -> Option<&BlockEntry> {
+        self.blocks.front()
     }
 }
 

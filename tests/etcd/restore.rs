@@ -1,11 +1,14 @@
 //! Restores: what each mode writes and leaves alone, leases, and archives that are not good.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytes::Bytes;
 use etcd_ark::backup::{ArchiveFile, Backup, Restore, RestoreMode, RestoreReport};
 use etcd_ark::{Client, ErrorKind, Get, GrantLease, KeyRange, LeaseTimeToLive, Put, RevokeLease, Watch};
 use tempfile::{TempDir, tempdir};
+use tokio::time::sleep;
 
 use crate::client_of;
 use crate::scan::load;
@@ -125,6 +128,32 @@ async fn one_key_and_one_prefix_can_be_put_back() {
     assert_eq!(saved.restore(nothing).await.unwrap().written, 0);
 }
 
+/// Where nothing lies, one comparison guards a whole batch.
+#[tokio::test]
+async fn what_is_written_while_an_empty_range_is_filled_is_left_alone() {
+    let saved = Saved::new().await;
+    saved.wipe().await;
+    let slowly = Restore::new(RestoreMode::Refuse).keys_per_second(NonZeroU32::new(150).unwrap());
+    let meddling = async {
+        while saved.count(KeyRange::all()).await == 0 {
+            sleep(Duration::from_millis(10)).await;
+        }
+        for key in ["b/00000400", "b/00000450/new"] {
+            saved.client.put(key, "precious").await.unwrap();
+        }
+    };
+    let (report, ()) = tokio::join!(saved.restore(slowly), meddling);
+    let report = report.unwrap();
+    assert_eq!(
+        (report.written, report.left, &report.left_keys[..]),
+        (999, 1, &[Bytes::from("b/00000400")][..])
+    );
+    assert_eq!(saved.count(KeyRange::all()).await, 1001);
+    for key in ["b/00000400", "b/00000450/new"] {
+        assert_eq!(saved.client.get(key).await.unwrap().unwrap().value, "precious", "{key}");
+    }
+}
+
 #[tokio::test]
 async fn leases_are_granted_again_and_shared_again() {
     let server = Server::start().await;
@@ -149,7 +178,7 @@ async fn leases_are_granted_again_and_shared_again() {
 
     let gone = async {
         while client.get("c").await.unwrap().is_some() {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            sleep(Duration::from_millis(100)).await;
         }
     };
     tokio::time::timeout(Duration::from_secs(20), gone)

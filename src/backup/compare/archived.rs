@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use super::run::{Run, knows_last_key};
 use crate::archive::BlockEntry;
 use crate::backup::leasing::Leasing;
-use crate::backup::records::{Entries, Records};
+use crate::backup::records::{BegunBlock, Entries, Records};
 use crate::backup::selection::Segment;
 use crate::error::Result;
 use crate::types::{KeyRange, KeyValue};
@@ -17,12 +17,14 @@ pub(in crate::backup) struct Archived<'a> {
     leased: bool,
     leasing: Leasing,
     current: Option<(Segment, Entries<'a>)>,
+    /// Read while the one before it is looked at: who wants a block's records mostly wants the next one's too.
+    ahead: Option<BegunBlock>,
 }
 
 impl<'a> Archived<'a> {
     pub(in crate::backup) fn new(records: &'a Records, segments: &[Segment], leased: bool) -> Self {
         let (segments, leasing) = (segments.iter().cloned().collect(), Leasing::default());
-        Self { records, segments, leased, leasing, current: None }
+        Self { records, segments, leased, leasing, current: None, ahead: None }
     }
 
     /// Their leases too as they are to be in the target.
@@ -62,7 +64,11 @@ impl<'a> Archived<'a> {
     }
 
     async fn read(&mut self, entry: &BlockEntry) -> Result<Vec<KeyValue>> {
-        self.records.restorable(entry).await
+        let ahead = self.ahead.take().filter(|ahead| ahead.entry() == entry);
+        let begun = ahead.unwrap_or_else(|| self.records.begin(entry));
+        let next = self.current.as_ref().and_then(|(_, entries)| entries.peek());
+        self.ahead = next.map(|next| self.records.begin(next));
+        self.records.restorable(begun).await
     }
 
     async fn next_entry(&mut self) -> Result<Option<(Segment, BlockEntry)>> {

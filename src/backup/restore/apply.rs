@@ -3,25 +3,22 @@ use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
 
-use super::batch::{Batcher, Change};
 use super::check::{RestoreCheck, check};
 use super::feed::{Feed, Pass};
 use super::leases::LeaseGranter;
 use super::origin::Origin;
 use super::pace::Pace;
 use super::plan::{Planned, check_conflicts, check_denied};
-use super::summary::PlanSummary;
+use super::send::Sender;
+use super::summary::{PlanSummary, Tallies};
 use super::write::{BatchWriter, Written};
 use crate::backup::compare::Side;
 use crate::backup::leasing::Leasing;
-use crate::backup::progress::{Observer, Phase, Tracker};
-use crate::backup::selection::Segment;
-use crate::client::Client;
-use crate::error::{Error, Result};
+use crate::backup::progress::{Observer, Phase};
+use crate::backup::selection::{Segment, hull};
+use crate::client::{Client, Get};
+use crate::error::{ErrorKind, Result};
 use crate::store::PendingFile;
 use crate::types::{Header, LeaseId, Revision};
 
@@ -139,14 +136,31 @@ impl<'a> RestorePlan<'a> {
         let leases = LeaseGranter::new(self.client.clone(), std::mem::take(&mut self.grants));
         let writer = BatchWriter::new(self.client.clone(), leases);
         let pace = Pace::new(self.rate, Instant::now());
-        let mut run =
-            Run { writer: &writer, pace, progress, written: Written::default(), total, ambiguous: false };
+        let mut sender = Sender::new(&writer, pace, progress, total);
+        let vacant = self.target_is_vacant().await.map_err(|error| sender.stopped(error))?;
         for pass in self.passes() {
+            // Leased keys lie between those that have just been written.
+            writer.set_vacant(vacant && pass == Pass::Plain);
             let source = self.read_by(pass).await?;
             let feed = Feed::new(&mut self.planned.script, source, self.planned.summary.mode, pass)?;
-            run.write(feed).await?;
+            sender.send(feed).await?;
         }
-        Ok((run.written, writer.leases().count().await as u64))
+        Ok((sender.into_written(), writer.leases().count().await as u64))
+    }
+
+    /// Whether the target holds nothing from the first selected key to the last, not even what is not selected.
+    async fn target_is_vacant(&self) -> Result<bool> {
+        let total = self.summary().total;
+        let targets: Vec<_> = self.segments.iter().map(|segment| segment.target.clone()).collect();
+        match hull(&targets) {
+            Some(hull) if total == (Tallies { create: total.create, ..Tallies::default() }) => {
+                match self.client.send(Get::new(hull).keys_only().limit(1)).await {
+                    Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(false),
+                    found => Ok(found?.kvs.is_empty()),
+                }
+            }
+            _ => Ok(false),
+        }
     }
 
     /// What a pass reads; deletions need nothing.
@@ -166,81 +180,4 @@ impl<'a> RestorePlan<'a> {
         };
         [Pass::Plain, Pass::Leased, Pass::Deletions].into_iter().filter(needed).collect()
     }
-}
-
-/// The writing of one restore: batches in flight, and what they came to.
-struct Run<'a> {
-    writer: &'a BatchWriter,
-    pace: Pace,
-    progress: Tracker,
-    written: Written,
-    total: u64,
-    /// Whether a batch that failed may be written all the same.
-    ambiguous: bool,
-}
-
-/// Batches under way: what becomes of them, and how long that takes.
-type InFlight<'a> = FuturesUnordered<BoxFuture<'a, (Result<Written>, Duration)>>;
-
-impl<'a> Run<'a> {
-    async fn write(&mut self, feed: Feed<'_>) -> Result<()> {
-        let mut in_flight = InFlight::new();
-        let fed = self.feed(&mut in_flight, feed).await;
-        // What is under way is awaited even after a failure, so that the count is true.
-        let drained = self.drain(&mut in_flight).await;
-        fed.and(drained).map_err(|error| self.stopped(error))
-    }
-
-    async fn feed(&mut self, in_flight: &mut InFlight<'a>, mut feed: Feed<'_>) -> Result<()> {
-        let mut batcher = Batcher::default();
-        while let Some(change) = feed.next().await? {
-            if let Some(batch) = batcher.push(change, self.writer.limits()) {
-                self.start(in_flight, batch).await?;
-            }
-        }
-        match batcher.take() {
-            Some(last) => self.start(in_flight, last).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Sends a batch off, once there is room for it.
-    async fn start(&mut self, in_flight: &mut InFlight<'a>, batch: Vec<Change>) -> Result<()> {
-        tokio::time::sleep(self.pace.wait(batch.len(), Instant::now())).await;
-        in_flight.push(timed(self.writer.write(batch)).boxed());
-        while in_flight.len() >= self.pace.window()
-            && let Some(outcome) = in_flight.next().await
-        {
-            self.settle(outcome)?;
-        }
-        Ok(())
-    }
-
-    /// Awaits everything; the first failure counts.
-    async fn drain(&mut self, in_flight: &mut InFlight<'a>) -> Result<()> {
-        let mut outcome = Ok(());
-        while let Some(written) = in_flight.next().await {
-            outcome = outcome.and(self.settle(written));
-        }
-        outcome
-    }
-
-    fn settle(&mut self, (outcome, elapsed): (Result<Written>, Duration)) -> Result<()> {
-        self.pace.took(elapsed);
-        let written = outcome.inspect_err(|error| self.ambiguous |= error.may_have_applied())?;
-        self.progress.add(written.puts + written.deleted + written.left, written.bytes);
-        self.written.add(written);
-        Ok(())
-    }
-
-    fn stopped(&self, error: Error) -> Error {
-        let (done, total) = (self.written.puts + self.written.deleted, self.total);
-        let stopped = format!("stopped after {done} of {total} keys were written");
-        error.context(stopped).maybe_applied(self.ambiguous)
-    }
-}
-
-async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
-    let began = Instant::now();
-    (work.await, began.elapsed())
 }

@@ -1,16 +1,16 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::batch::{Change, Limits, Target, portions};
 use super::leases::LeaseGranter;
-use crate::client::{
-    Client, Compare, Delete, Get, OperationResult, Put, Relation, Txn, TxnResult, malformed,
-};
+use super::transaction::{into_vacancy, key_by_key};
+use crate::client::{Client, OperationResult, TxnResult, malformed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::{KeyRange, KeyValue, Revision};
+use crate::types::{KeyValue, Revision};
 use crate::util::{Escaped, lock};
 
 /// How long one transaction may take, all attempts together.
@@ -68,11 +68,18 @@ pub(super) struct BatchWriter {
     client: Client,
     leases: LeaseGranter,
     limits: Mutex<Limits>,
+    /// Whether nothing is known to lie between the first and the last key of a batch.
+    vacant: AtomicBool,
 }
 
 impl BatchWriter {
     pub(super) fn new(client: Client, leases: LeaseGranter) -> Self {
-        Self { client, leases, limits: Mutex::default() }
+        Self { client, leases, limits: Mutex::default(), vacant: AtomicBool::new(false) }
+    }
+
+    /// Whether nothing lies between the keys of a batch that comes from now on.
+    pub(super) fn set_vacant(&self, vacant: bool) {
+        self.vacant.store(vacant, Ordering::Relaxed);
     }
 
     pub(super) fn leases(&self) -> &LeaseGranter {
@@ -112,13 +119,29 @@ impl BatchWriter {
         loop {
             self.leases.ensure(batch).await?;
             attempts += 1;
-            match self.client.send_within(transaction(batch), WRITE_TIMEOUT).await {
+            match self.attempt(batch).await {
                 Err(error) if error.kind() == ErrorKind::NotFound && attempts < LEASE_ATTEMPTS => {
                     self.leases.forget(batch).await;
                 }
                 outcome => return outcome,
             }
         }
+    }
+
+    /// Guards all keys by one comparison where that can do.
+    async fn attempt(&self, batch: &[Change]) -> Result<TxnResult> {
+        if self.vacant.load(Ordering::Relaxed)
+            && let Some(into_vacancy) = into_vacancy(batch)
+        {
+            match self.client.send_within(into_vacancy, WRITE_TIMEOUT).await {
+                Ok(result) if !result.succeeded => {}
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
+                outcome => return outcome,
+            }
+            // Somebody has written there, or the user may not look at all that lies there.
+            self.set_vacant(false);
+        }
+        self.client.send_within(key_by_key(batch), WRITE_TIMEOUT).await
     }
 }
 
@@ -145,23 +168,6 @@ impl Written {
         }
         Ok(Some(again).filter(|again| !again.is_empty()))
     }
-}
-
-/// Repeating one does no harm: a guarded change finds its own earlier success, another does the same once more.
-fn transaction(batch: &[Change]) -> Txn {
-    batch.iter().fold(Txn::new().idempotent(), |txn, change| {
-        let key = change.key.clone();
-        let txn = match &change.to {
-            Target::Put { value, lease } => txn.then(Put::new(key.clone(), value.clone()).lease(*lease)),
-            Target::Gone => txn.then(Delete::new(KeyRange::key(key.clone()))),
-        };
-        match change.guard {
-            Some(seen) => txn
-                .when(Compare::mod_revision(key.clone(), Relation::Equal, seen))
-                .otherwise(Get::new(KeyRange::key(key))),
-            None => txn,
-        }
-    })
 }
 
 fn found(result: TxnResult) -> HashMap<Bytes, KeyValue> {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use self::segment::Rename;
 pub(super) use self::segment::Segment;
 use self::span::within;
-pub(super) use self::span::{Span, union, without};
+pub(super) use self::span::{Span, hull, union, without};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::KeyRange;
 use crate::util::Escaped;

@@ -95,6 +95,13 @@ pub(in crate::backup) fn union(ranges: &[KeyRange]) -> Vec<Span> {
     union
 }
 
+/// All keys from the first range's first to the last one's last; `None` if the ranges hold none.
+pub(in crate::backup) fn hull(ranges: &[KeyRange]) -> Option<KeyRange> {
+    let spans = union(ranges);
+    let (first, last) = (spans.first()?, spans.last()?);
+    Some(Span { start: first.start.clone(), end: last.end.clone() }.to_range())
+}
+
 fn later(one: Option<Bytes>, two: Option<Bytes>) -> Option<Bytes> {
     one.zip(two).map(|(one, two)| one.max(two))
 }
