@@ -3,9 +3,10 @@ use std::io;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 use tokio::time::timeout;
 
+use super::addresses;
 use super::endpoint::{Address, Endpoint, Security, bare_host};
 use super::failure::{Failure, chain};
 use super::socket::Socket;
@@ -94,11 +95,10 @@ impl Dialer {
     }
 }
 
-/// Every address of a name is tried, one after the other.
 async fn connect(address: &Address) -> io::Result<Socket> {
     match address {
         Address::Tcp { host, port } => {
-            let tcp = TcpStream::connect((bare_host(host), *port)).await?;
+            let tcp = addresses::connect(bare_host(host), *port).await?;
             // Requests are small and wait for their answers: Nagle's algorithm would only delay them.
             tcp.set_nodelay(true)?;
             Ok(Socket::new(tcp))

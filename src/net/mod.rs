@@ -5,6 +5,7 @@
 //! Decisions (picker, retry, status) are pure; the IO around them is thin. Used by `client` and `stream`.
 
 mod activity;
+mod addresses;
 mod answers;
 mod auth;
 mod budget;

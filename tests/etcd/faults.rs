@@ -7,15 +7,11 @@ use etcd_ark::Client;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::load::{Load, Outcome};
+use crate::load::{FAST, Load, Outcome};
 use crate::support::{Builder, Cluster, Fault, Proxy, Server};
 
 /// When callers must be served as before by members that are well, and by one that is well again.
 const RECOVERY: Duration = Duration::from_secs(2);
-/// A call that takes no longer met no fault: a member is given up after 300 ms of silence and a probe of
-/// 500 ms. Tests of their own keep the machine busy, too.
-const FAST: Duration = Duration::from_millis(500);
-
 /// How a connection can be dead without being closed: for ever, or until the network is mended.
 #[derive(Debug)]
 enum Dead {
@@ -63,12 +59,6 @@ impl Net {
     }
 }
 
-fn assert_fast(calls: Outcome, since: Instant) {
-    let calls = calls.since(since);
-    calls.assert_no_errors();
-    assert!(calls.len() > 100 && calls.percentile(99) < FAST, "{calls}");
-}
-
 /// Not by `eprintln`: what is measured is shown for tests that pass, too.
 fn show(what: &str, calls: &Outcome) {
     let line = format!("faults: {what}: {calls}\n");
@@ -92,7 +82,7 @@ async fn silence_a_member(fault: Fault) {
     writes.assert_few_and_only_ambiguous(1);
     assert!(writes.errors().count() > 0, "the fault went unnoticed");
     assert!(reads.most_slower_than(FAST) <= 1, "a caller waited {} times", reads.most_slower_than(FAST));
-    assert_fast(reads, left);
+    reads.assert_fast_since(left);
 
     net.proxies[victim].set(Fault::None);
     let load = Load::start(&net.client);
@@ -129,8 +119,8 @@ async fn break_connections(what: &str, breaking: impl AsyncFn(&Net)) {
     show(&format!("{what}, writes"), &writes);
     reads.assert_no_errors();
     writes.assert_only_ambiguous();
-    assert_fast(reads, over);
-    assert_fast(writes, over);
+    reads.assert_fast_since(over);
+    writes.assert_fast_since(over);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -174,8 +164,8 @@ async fn a_member_that_resets_what_connects_is_left_until_it_accepts_again() {
     show(&format!("refused, readmitted after {readmitted:.1?}, reads"), &reads);
     reads.assert_no_errors();
     writes.assert_few_and_only_ambiguous(1);
-    assert_fast(reads, left);
-    assert_fast(writes, left);
+    reads.assert_fast_since(left);
+    writes.assert_fast_since(left);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -298,7 +288,7 @@ async fn cut_off(leader: bool) {
     writes.assert_only_ambiguous();
     let lost = reads.most_slower_than(FAST);
     assert!((1..=2).contains(&lost), "a caller waited {lost} times");
-    assert_fast(reads, left);
+    reads.assert_fast_since(left);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,6 +10,9 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 pub(crate) const CALLERS: usize = 64;
+/// A call that takes no longer met no fault: a member is given up after 300 ms of silence and a probe of
+/// 500 ms. Tests of their own keep the machine busy, too.
+pub(crate) const FAST: Duration = Duration::from_millis(500);
 
 /// What the callers of one kind went through.
 pub(crate) struct Outcome {
@@ -76,6 +79,13 @@ impl Outcome {
         self.assert_only_ambiguous();
         let errors = self.errors().count();
         assert!(errors <= CALLERS * faults, "{errors} of {} writes failed", self.len());
+    }
+
+    /// The calls that began after this met no fault.
+    pub(crate) fn assert_fast_since(self, since: Instant) {
+        let calls = self.since(since);
+        calls.assert_no_errors();
+        assert!(calls.len() > 100 && calls.percentile(99) < FAST, "{calls}");
     }
 }
 
