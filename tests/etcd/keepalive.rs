@@ -31,11 +31,10 @@ async fn nothing_goes_over_an_idle_connection(tls: Option<&Tls>) {
     let (_server, proxy, client) = through_proxy(tls).await;
     client.put("key", "value").await.unwrap();
     sleep(Duration::from_secs(1)).await;
-    let before = proxy.bytes();
+    let before = (proxy.bytes(), proxy.ended());
     sleep(Duration::from_secs(12)).await;
-    assert_eq!(proxy.bytes(), before);
+    assert_eq!((proxy.bytes(), proxy.ended()), before);
     client.get("key").await.unwrap();
-    assert_eq!(proxy.connections(), 1);
 }
 
 /// Longer than it takes a server to lose its patience with pings that come too often: it bears three.
@@ -47,7 +46,8 @@ async fn a_quiet_watch_keeps_its_connection(tls: Option<&Tls>) {
     assert!(quiet.is_err(), "{quiet:?}");
     server.etcdctl(&["put", "key", "value"]).await;
     changes(&mut watch).await;
-    assert_eq!(proxy.connections(), 1);
+    // There may be another one: a server that is slow for a second is dialled anew. Watches stay where they are.
+    assert_eq!(proxy.ended(), 0);
     assert!(!server.log().contains("too_many_pings"), "{}", server.log());
 }
 

@@ -51,6 +51,8 @@ struct Control {
     fault: watch::Sender<Fault>,
     reset: Notify,
     connections: AtomicU64,
+    /// How many of the connections have ended.
+    ended: AtomicU64,
     /// Connections with a lower number are.
     forgotten: AtomicU64,
     /// How many went through, each way.
@@ -85,6 +87,7 @@ impl Proxy {
             fault: watch::Sender::new(Fault::None),
             reset: Notify::new(),
             connections: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
             forgotten: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             answers: AtomicU64::new(0),
@@ -132,6 +135,11 @@ impl Proxy {
         self.control.connections.load(Ordering::Relaxed)
     }
 
+    /// How many of the connections have ended.
+    pub fn ended(&self) -> u64 {
+        self.control.ended.load(Ordering::Relaxed)
+    }
+
     /// How many bytes went through, both ways together.
     pub fn bytes(&self) -> u64 {
         [Way::Request, Way::Answer].iter().map(|way| self.control.carried(*way).load(Ordering::Relaxed)).sum()
@@ -166,7 +174,10 @@ async fn serve(listener: TcpListener, target: u16, control: Arc<Control>) {
         let Ok((client, _)) = listener.accept().await else { continue };
         let number = control.connections.fetch_add(1, Ordering::Relaxed);
         let connection = Connection { number, control: Arc::clone(&control), source: OnceLock::new() };
-        connections.spawn(async move { connection.carry(client, target).await });
+        connections.spawn(async move {
+            connection.carry(client, target).await;
+            connection.control.ended.fetch_add(1, Ordering::Relaxed);
+        });
         while connections.try_join_next().is_some() {}
     }
 }
