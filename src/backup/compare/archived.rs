@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use super::run::{Run, knows_last_key};
 use crate::archive::BlockEntry;
 use crate::backup::leasing::Leasing;
-use crate::backup::records::{Entries, Records};
+use crate::backup::records::{Entries, MOST_AT_ONCE, Records, Restorable};
 use crate::backup::selection::Segment;
 use crate::error::Result;
 use crate::types::{KeyRange, KeyValue};
@@ -17,12 +17,14 @@ pub(in crate::backup) struct Archived<'a> {
     leased: bool,
     leasing: Leasing,
     current: Option<(Segment, Entries<'a>)>,
+    /// What was not yet given of the last block that came record by record.
+    rest: Option<(Segment, Restorable<'a>)>,
 }
 
 impl<'a> Archived<'a> {
     pub(in crate::backup) fn new(records: &'a Records, segments: &[Segment], leased: bool) -> Self {
         let (segments, leasing) = (segments.iter().cloned().collect(), Leasing::default());
-        Self { records, segments, leased, leasing, current: None }
+        Self { records, segments, leased, leasing, current: None, rest: None }
     }
 
     /// Their leases too as they are to be in the target.
@@ -32,17 +34,23 @@ impl<'a> Archived<'a> {
 
     /// The next records, read only if that is needed to know which are selected.
     pub(in crate::backup) async fn next_run(&mut self) -> Result<Option<Run>> {
-        while let Some((segment, entry)) = self.next_entry().await? {
-            if segment.is_plain() && lies_within(&entry, &segment.source) {
+        loop {
+            if let Some(portion) = self.portion() {
+                return Ok(Some(portion));
+            }
+            let Some((segment, entry)) = self.next_entry().await? else { return Ok(None) };
+            if segment.is_plain() && lies_within(&entry, &segment.source) && is_small(&entry) {
                 return self.whole(entry).await.map(Some);
             }
-            let kvs = self.read(&entry).await?.into_iter().filter_map(|kv| segment.restored(kv));
-            let kvs: Vec<_> = kvs.map(|kv| self.leasing.restored(kv)).collect();
-            if !kvs.is_empty() {
-                return Ok(Some(Run::open(kvs)));
-            }
+            self.rest = Some((segment, self.records.restorable(&entry).await?));
         }
-        Ok(None)
+    }
+
+    fn portion(&mut self) -> Option<Run> {
+        let (segment, rest) = self.rest.as_mut()?;
+        let kvs = rest.filter_map(|kv| segment.restored(kv)).map(|kv| self.leasing.restored(kv));
+        let kvs: Vec<_> = kvs.take(MOST_AT_ONCE).collect();
+        Some(kvs).filter(|kvs| !kvs.is_empty()).map(Run::open)
     }
 
     /// The run with its records, which are read if they were not yet.
@@ -62,7 +70,7 @@ impl<'a> Archived<'a> {
     }
 
     async fn read(&mut self, entry: &BlockEntry) -> Result<Vec<KeyValue>> {
-        self.records.restorable(entry).await
+        self.records.restorable(entry).await.map(Iterator::collect)
     }
 
     async fn next_entry(&mut self) -> Result<Option<(Segment, BlockEntry)>> {
@@ -77,6 +85,11 @@ impl<'a> Archived<'a> {
             self.current = Some((segment, entries));
         }
     }
+}
+
+/// Whether its records may be taken apart all at once.
+fn is_small(entry: &BlockEntry) -> bool {
+    usize::try_from(entry.records).is_ok_and(|records| records <= MOST_AT_ONCE)
 }
 
 /// Whether all of the block's keys are certainly in the range.
