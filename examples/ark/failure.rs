@@ -45,7 +45,9 @@ impl Exit {
             Self::Connect => "no member could be reached, or none answered in time",
             Self::Auth => "unknown user, wrong password, or not allowed",
             Self::SourceChanged => "the revision being backed up was compacted away",
-            Self::Corrupt => "the archive or snapshot is damaged, incomplete, of a newer format, or none",
+            Self::Corrupt => {
+                "the archive or snapshot is damaged, incomplete, of a newer format, none, or not what the cluster held"
+            }
             Self::Partial => "a restore ended early, or left alone keys that changed meanwhile",
             Self::Conflict => "the cluster holds keys, or the output file exists; nothing was changed",
             Self::Interrupted => "interrupted by ctrl-C or SIGTERM; nothing was written",

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::layout::HASH_LEN;
+use super::layout::{CONTENT_LABEL, HASH_LEN};
 
 /// A BLAKE3-256 hash that stands for a whole state, content or archive. Shown as lowercase hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +44,24 @@ impl RootHasher {
 
     pub(crate) fn root(&self) -> Root {
         Root(self.0.finalize().into())
+    }
+}
+
+/// The content root in the making, out of the content hashes of all blocks, in order.
+#[derive(Clone, Debug)]
+pub(crate) struct ContentRoot(RootHasher);
+
+impl ContentRoot {
+    pub(crate) fn new() -> Self {
+        Self(RootHasher::new(CONTENT_LABEL))
+    }
+
+    pub(crate) fn add(&mut self, block: &Hash) {
+        self.0.add(block);
+    }
+
+    pub(crate) fn root(&self) -> Root {
+        self.0.root()
     }
 }
 

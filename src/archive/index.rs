@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::error::{EncodeError, Fault, FormatError};
 use super::footer::Footer;
-use super::frame::{Frame, is_frame_len, meta_frame};
+use super::frame::{FIRST_FRAME, Frame, is_frame_len, meta_frame};
 use super::hash::Hash;
 use super::layout::{FrameType, INDEX_KEY_BYTES, LEAF_BLOCKS, MAX_META_BYTES, MAX_PAYLOAD_BYTES};
 use super::wire::{Malformed, Reader, Value, bytes_tag, put_bytes, put_message, put_u64, varint_tag};
@@ -264,6 +264,37 @@ fn bound(value: &Value<'_>, message: &Bytes) -> Result<Bytes, Malformed> {
 
 fn hash_of(value: &Value<'_>) -> Result<Hash, Malformed> {
     value.slice()?.try_into().map_err(|_| Malformed)
+}
+
+/// The order of blocks from one leaf to the next. Keys that are cut may be equal, so a forged index could name such a
+/// block again in every leaf.
+#[derive(Clone, Debug)]
+pub(crate) struct BlockOrder {
+    /// Where the next block may begin.
+    offset: u64,
+    last_key: Bytes,
+}
+
+impl BlockOrder {
+    pub(crate) fn new() -> Self {
+        Self { offset: FIRST_FRAME, last_key: Bytes::new() }
+    }
+
+    /// Whether the block lies behind those before it, in the file and by its keys.
+    pub(crate) fn admit(&mut self, block: &BlockEntry) -> Result<(), FormatError> {
+        let follows = block.offset >= self.offset && is_above(&block.first_key, &self.last_key);
+        (self.offset, self.last_key) = (block.span().end, block.last_key.clone());
+        if follows {
+            Ok(())
+        } else {
+            Err(Fault::EntryMismatch { what: "the order of the index" }.at(block.offset))
+        }
+    }
+
+    /// Where the blocks so far end.
+    pub(crate) fn end(&self) -> u64 {
+        self.offset
+    }
 }
 
 /// Whether entries follow each other in the file and by their keys: else a small file could name the same

@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::footer::{Footer, Summary};
 use super::frame::FIRST_FRAME;
-use super::hash::{Hash, RootHasher};
-use super::layout::{ARCHIVE_LABEL, CONTENT_LABEL, FOOTER_FRAME_LEN, STATE_LABEL};
+use super::hash::{ContentRoot, Hash, RootHasher};
+use super::layout::{ARCHIVE_LABEL, FOOTER_FRAME_LEN, STATE_LABEL};
 use super::lease::Lease;
 use crate::types::LeaseId;
 
@@ -18,7 +18,7 @@ pub(crate) struct Ledger {
     pub(crate) blocks: u64,
     bytes: u64,
     state: RootHasher,
-    content: RootHasher,
+    content: ContentRoot,
     archive: RootHasher,
     /// Where the last frame began, and its check.
     last_frame: (u64, Hash),
@@ -47,7 +47,7 @@ impl Ledger {
             blocks: 0,
             bytes: 0,
             state: RootHasher::new(STATE_LABEL),
-            content: RootHasher::new(CONTENT_LABEL),
+            content: ContentRoot::new(),
             archive,
             last_frame: (0, Hash::default()),
             last_key: Bytes::new(),

@@ -47,8 +47,10 @@ pub use facts::{
 };
 pub use footer::{Footer, Summary};
 pub use frame::Frame;
+pub(crate) use hash::ContentRoot;
 pub use hash::Root;
 pub use header::Header;
+pub(crate) use index::BlockOrder;
 pub use index::{BlockEntry, FrameEntry, IndexLeaf, IndexRoot, LeafEntry};
 pub use layout::{MAX_LEASES_PER_FRAME, MAX_RECORD_BYTES};
 pub use lease::Lease;

@@ -3,6 +3,7 @@
 //! The only place where `client`, `stream`, `archive` and `store` meet. Used by the command and by
 //! other programs; nothing below knows of it.
 
+mod against;
 mod compare;
 mod create;
 #[cfg(feature = "encrypt")]
@@ -29,6 +30,7 @@ mod source;
 mod structure;
 mod verify;
 
+pub use against::{AgainstCluster, UnequalKeys};
 pub use create::{Backup, BackupReport};
 #[cfg(feature = "encrypt")]
 pub use crypt::{Encryption, Identities, generate_identity};

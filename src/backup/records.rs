@@ -4,7 +4,9 @@ use std::fmt;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 use super::source::Source;
-use crate::archive::{self, Block, BlockEntry, Facts, FormatError, IndexLeaf, IndexRoot, LeafEntry};
+use crate::archive::{
+    self, Block, BlockEntry, BlockOrder, Facts, FormatError, IndexLeaf, IndexRoot, LeafEntry,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{KeyRange, KeyValue, LeaseId};
 
@@ -48,7 +50,7 @@ impl Records {
                 (VecDeque::new(), wanted.cloned().collect())
             }
         };
-        Entries { records: self, range, leaves, blocks }
+        Entries { records: self, range, leaves, blocks, order: BlockOrder::new() }
     }
 
     pub(super) async fn read_leaf(&self, entry: &LeafEntry) -> Result<IndexLeaf> {
@@ -95,15 +97,13 @@ impl Records {
 
     /// The records of a block as they can be restored: without leases that are lost. A lease of unknown length
     /// would take its keys away again.
-    pub(super) async fn restorable(&self, begun: BegunBlock) -> Result<Vec<KeyValue>> {
+    pub(super) async fn restorable(&self, begun: BegunBlock) -> Result<Restorable<'_>> {
         let records = begun.block().await?.records();
-        Ok(match &self.index {
-            Index::Whole(_) => records.collect(),
-            Index::Salvaged(_, leases) => {
-                let left = |lease: &LeaseId| leases.contains(lease);
-                records.map(|kv| KeyValue { lease: kv.lease.filter(left), ..kv }).collect()
-            }
-        })
+        let leases = match &self.index {
+            Index::Whole(_) => None,
+            Index::Salvaged(_, leases) => Some(leases),
+        };
+        Ok(Restorable { records, leases })
     }
 
     fn parsed<T>(&self, outcome: Result<T, FormatError>) -> Result<T> {
@@ -144,6 +144,27 @@ fn cut_off(error: JoinError) -> Error {
     Error::new(ErrorKind::Io, "reading a block was cut off").with_source(error)
 }
 
+/// A block's records as they can be restored.
+#[derive(Debug)]
+pub(super) struct Restorable<'a> {
+    records: archive::Records,
+    /// Those that are left, if some may be lost.
+    leases: Option<&'a BTreeSet<LeaseId>>,
+}
+
+impl Iterator for Restorable<'_> {
+    type Item = KeyValue;
+
+    fn next(&mut self) -> Option<KeyValue> {
+        let left = |lease: &LeaseId| self.leases.is_none_or(|leases| leases.contains(lease));
+        self.records.next().map(|kv| KeyValue { lease: kv.lease.filter(left), ..kv })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.records.size_hint()
+    }
+}
+
 /// The blocks that may hold keys of a range, one after the other.
 #[derive(Debug)]
 pub(super) struct Entries<'a> {
@@ -151,6 +172,7 @@ pub(super) struct Entries<'a> {
     range: KeyRange,
     leaves: VecDeque<LeafEntry>,
     blocks: VecDeque<BlockEntry>,
+    order: BlockOrder,
 }
 
 impl Entries<'_> {
@@ -160,7 +182,9 @@ impl Entries<'_> {
             let leaf = self.records.read_leaf(&leaf).await?;
             self.blocks.extend(leaf.blocks_for(&self.range).cloned());
         }
-        Ok(self.blocks.pop_front())
+        let next = self.blocks.pop_front();
+        next.iter().try_for_each(|block| self.records.parsed(self.order.admit(block)))?;
+        Ok(next)
     }
 
     /// The block behind the last one, if that is known without reading.
@@ -179,7 +203,7 @@ pub struct RecordReader<'a> {
 }
 
 /// Records take more memory taken apart than in their block, and a forged block may have millions.
-const MOST_AT_ONCE: usize = 65_536;
+pub(super) const MOST_AT_ONCE: usize = 65_536;
 
 impl RecordReader<'_> {
     /// The range's records in the next block that holds any, 65536 at a time; `None` after the last.

@@ -49,6 +49,11 @@ impl Place {
         run(&mut self.ark(line)).await
     }
 
+    /// Runs it with this file as its standard input.
+    pub(crate) async fn run_with(&self, line: &str, input: &str) -> Outcome {
+        run(self.ark(line).stdin(std::fs::File::open(self.path(input)).unwrap())).await
+    }
+
     /// Runs a command that works and prints one JSON object.
     pub(crate) async fn json(&self, line: &str) -> Value {
         self.run(&format!("{line} -w json")).await.succeeded().json()

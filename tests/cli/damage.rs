@@ -122,5 +122,7 @@ async fn the_structure_is_verified_without_the_data() {
     content[middle] ^= 0x10;
     place.write("flipped", &content);
     place.run("verify flipped --level structure").await.succeeded();
-    place.run("verify - --level structure").await.failed(2, "in a file");
+    place.run_with("verify - --level structure", "saved.ark").await.succeeded();
+    place.run_with("verify - --level structure", "short").await.failed(6, "archive");
+    place.run("restore - --yes --salvage").await.failed(2, "only in a file");
 }

@@ -42,3 +42,46 @@ async fn a_passphrase_comes_from_a_file() {
     place.run("backup -o no.ark --recipient age1nonsense").await.failed(2, "age1nonsense");
     assert!(!place.path("no.ark").exists());
 }
+
+#[tokio::test]
+async fn what_is_left_of_a_damaged_archive_is_restored_with_its_identity() {
+    let place = Place::holding("a/", 3000, 300).await;
+    let recipient = place.json("keygen -o id").await["recipient"].as_str().unwrap().to_owned();
+    place.run(&format!("backup -o saved.ark --recipient {recipient}")).await.succeeded();
+    place.wipe().await;
+    let mut content = std::fs::read(place.path("saved.ark")).unwrap();
+    let middle = content.len() / 2;
+    content[middle] ^= 0x10;
+    place.write("bad", content);
+    place.run("restore bad --yes --identity id").await.failed(6, "encryption is damaged");
+    place.run("restore bad --yes --salvage").await.failed(4, "--identity");
+    assert_eq!(place.count().await, 0);
+
+    let restored = place.json("restore bad --yes --salvage --identity id").await;
+    let missing = restored["lost"][0]["keys"].as_u64().unwrap();
+    assert!(missing > 0 && missing < 3000, "{restored}");
+    assert_eq!(restored["written"].as_u64().unwrap() + missing, 3000);
+    assert_eq!(place.count().await, 3000 - missing);
+}
+
+#[tokio::test]
+async fn an_encrypted_archive_comes_through_a_pipe_too() {
+    let place = Place::holding("a/", 1000, 300).await;
+    let recipient = place.json("keygen -o id").await["recipient"].as_str().unwrap().to_owned();
+    place.run(&format!("backup -o saved.ark --recipient {recipient}")).await.succeeded();
+    for (line, lines) in [
+        ("verify - --identity id -w json", 1),
+        ("verify - --identity id --level structure -w json", 1),
+        ("info - --identity id -w json", 1),
+        ("ls - --identity id", 1000),
+        ("find - a/0000007 --identity id", 10),
+    ] {
+        let outcome = place.run_with(line, "saved.ark").await.succeeded();
+        assert_eq!(outcome.lines().len(), lines, "{line}");
+    }
+    place.run_with("ls -", "saved.ark").await.failed(4, "--identity");
+    place.wipe().await;
+    let restored =
+        place.run_with("restore - --yes --identity id -w json", "saved.ark").await.succeeded().json();
+    assert_eq!(restored["written"], 1000);
+}

@@ -92,3 +92,23 @@ async fn nobody_to_hear_an_error_is_no_reason_to_panic() {
     drop(child.stderr.take());
     assert_eq!(finish(child).await.code, Some(1));
 }
+
+#[tokio::test]
+async fn an_archive_comes_through_a_pipe() {
+    let place = Place::holding("a/", 1000, 10).await;
+    let saved = place.json("backup -o saved.ark").await;
+    let with = async |line: &str| place.run_with(line, "saved.ark").await.succeeded();
+    assert_eq!(with("info - -w json").await.json()["archive_root"], saved["archive_root"]);
+    assert_eq!(with("ls -").await.lines().len(), 1000);
+    assert_eq!(with("get - a/00000007").await.stdout.len(), 10);
+    assert_eq!(with("export - --format shield").await.lines().len(), 1000);
+    assert_eq!(with("plan - -w json").await.json()["unchanged"][0]["keys"], 1000);
+    with("diff - cluster").await;
+    place.run("info -").await.failed(6, "archive");
+
+    place.server.etcdctl(&["put", "a/00000007", "other"]).await;
+    let restored = with("restore - --yes --mode replace -w json").await.json();
+    assert_eq!(restored["written"], 1);
+    let undo = restored["undo"].as_str().unwrap();
+    assert!(undo.starts_with("restore.undo-") && place.path(undo).exists(), "{undo}");
+}

@@ -7,6 +7,7 @@ mod support;
 
 mod ark;
 
+mod against;
 mod auth;
 mod check_config;
 mod connect;

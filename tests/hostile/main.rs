@@ -14,6 +14,7 @@ mod frames;
 #[allow(dead_code, reason = "the test of the Python reader uses more of it")]
 mod random;
 
+mod index;
 mod memory;
 mod mutations;
 mod readers;

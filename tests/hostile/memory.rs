@@ -183,3 +183,13 @@ async fn a_block_of_millions_of_records_is_read_in_portions() {
     assert_eq!(records, RECORDS);
     assert!(sought <= bound("by index"), "{sought}");
 }
+
+/// As plans, restores and diffs do it.
+#[tokio::test]
+async fn blocks_of_millions_of_records_are_compared_in_portions() {
+    let _alone = ALONE.lock().await;
+    let archive = Bytes::from(many_records());
+    let (compared, same) = peak(readers::compare(&archive)).await;
+    assert_eq!(same.unwrap(), u64::from(RECORDS));
+    assert!(compared <= bound("comparing"), "{compared}");
+}

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use bytes::Bytes;
 use etcd_ark::archive::{Block, Decoder, Event, Salvage};
-use etcd_ark::backup::{ArchiveFile, verify};
+use etcd_ark::backup::{ArchiveFile, Diff, Selection, verify};
 use etcd_ark::{KeyRange, KeyValue, Result};
 
 /// What a disk gives at once.
@@ -62,4 +62,13 @@ pub(crate) async fn seek(archive: &Bytes, mut take: impl FnMut(KeyValue)) -> Res
 /// Front to back, on several threads.
 pub(crate) async fn check(archive: &[u8]) -> bool {
     verify(archive).await.unwrap().is_good()
+}
+
+/// With itself, by the index: how many records are the same.
+pub(crate) async fn compare(archive: &Bytes) -> Result<u64> {
+    let open = || ArchiveFile::from_reader(Cursor::new(archive.clone()));
+    let (mut one, mut other) = (open().await?, open().await?);
+    let mut diff = Diff::new(&mut one, &mut other, Selection::new()).await?;
+    while diff.next().await?.is_some() {}
+    Ok(diff.same())
 }

@@ -12,7 +12,8 @@ use super::select::SelectAndMap;
 /// What is to be restored.
 #[derive(Debug, Flags)]
 pub(crate) struct Plan {
-    /// The archive.
+    /// The archive, or - for standard input.
+    #[arg(value_name = "FILE|-")]
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) unlock: Unlock,

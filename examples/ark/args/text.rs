@@ -15,7 +15,8 @@ use crate::key::{self, Key};
     after_help = "Examples:\n  ark find monday.ark password\n  ark find monday.ark --value --regex 'host: *10\\.0'"
 )]
 pub(crate) struct Find {
-    /// The archive.
+    /// The archive, or - for standard input.
+    #[arg(value_name = "FILE|-")]
     pub(crate) file: PathBuf,
     /// What keys must hold, written as `ark ls` shows keys.
     #[arg(value_parser = key::parser(), required_unless_present = "regex")]
@@ -48,11 +49,12 @@ fn holds(searched: &[u8], text: &[u8]) -> bool {
 #[command(after_help = "Examples:\n  ark export monday.ark --format jsonl | zstd > monday.jsonl.zst\n  \
 ark export monday.ark --format shield --prefix /app/ -o app.shield")]
 pub(crate) struct Export {
-    /// The archive.
+    /// The archive, or - for standard input.
+    #[arg(value_name = "FILE|-")]
     pub(crate) file: PathBuf,
     /// How to write it.
     #[arg(long, value_enum)]
-    pub(crate) format: ExportFormat,
+    pub(crate) format: TextForm,
     /// The file to create, or - for standard output.
     #[arg(short, long, value_name = "FILE|-", value_parser = target(), default_value = "-")]
     pub(crate) output: Target,
@@ -64,14 +66,15 @@ pub(crate) struct Export {
 
 #[derive(Debug, Flags)]
 #[command(after_help = "Examples:\n  ark import monday.jsonl --format jsonl -o monday.ark\n  \
-bzip2 -d < shield.bz2 | ark import - --format shield --prefix /app/ -o app.ark")]
+bzip2 -d < shield.bz2 | ark import - --format shield --prefix /app/ -o app.ark\n  \
+etcdctl get /app/ --prefix -w json | ark import - --format etcdctl --prefix /app/ -o app.ark")]
 pub(crate) struct Import {
     /// The text, or - for standard input.
     #[arg(value_name = "FILE|-", value_parser = target())]
     pub(crate) file: Target,
     /// How it is written.
     #[arg(long, value_enum)]
-    pub(crate) format: ImportFormat,
+    pub(crate) format: TextForm,
     /// The archive to create, or - for standard output; the result then goes to standard error.
     #[arg(short, long, value_name = "FILE|-", value_parser = target())]
     pub(crate) output: Target,
@@ -82,41 +85,23 @@ pub(crate) struct Import {
     pub(crate) encrypt: Encrypt,
 }
 
-/// Formats that are written.
+/// How archives are written as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ExportFormat {
-    /// JSON lines with everything about keys and leases.
+pub(crate) enum TextForm {
+    /// JSON lines with all that an archive holds.
     Jsonl,
     /// One JSON object, as `etcdctl get -w json` prints it.
     Etcdctl,
-    /// Keys and values, as SHIELD's etcd plugin saves them.
+    /// Keys and values, as SHIELD's etcd plugin saves them, decrypted and decompressed.
     Shield,
 }
 
-/// Formats that are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ImportFormat {
-    /// What `ark export --format jsonl` writes, or lines of that kind from elsewhere.
-    Jsonl,
-    /// What SHIELD's etcd plugin has saved, decrypted and decompressed.
-    Shield,
-}
-
-impl From<ExportFormat> for TextFormat {
-    fn from(format: ExportFormat) -> Self {
-        match format {
-            ExportFormat::Jsonl => Self::JsonLines,
-            ExportFormat::Etcdctl => Self::Etcdctl,
-            ExportFormat::Shield => Self::Shield,
-        }
-    }
-}
-
-impl From<ImportFormat> for TextFormat {
-    fn from(format: ImportFormat) -> Self {
-        match format {
-            ImportFormat::Jsonl => Self::JsonLines,
-            ImportFormat::Shield => Self::Shield,
+impl From<TextForm> for TextFormat {
+    fn from(form: TextForm) -> Self {
+        match form {
+            TextForm::Jsonl => Self::JsonLines,
+            TextForm::Etcdctl => Self::Etcdctl,
+            TextForm::Shield => Self::Shield,
         }
     }
 }

@@ -20,6 +20,7 @@ mod restore;
 mod sink;
 mod snapshot;
 mod squeeze;
+mod stdin;
 mod undo;
 mod unlock;
 mod users;
@@ -50,7 +51,7 @@ pub(crate) async fn run(args: Args, interrupts: &mut Interrupts) -> Result<ExitC
         }
         #[cfg(feature = "encrypt")]
         Command::Keygen(args) => keygen::run(args, format).await,
-        Command::Verify(args) => interrupts.end(verify::run(args, format), read_only).await,
+        Command::Verify(args) => interrupts.end(verify::run(args, &connection, format), read_only).await,
         Command::Info(args) => interrupts.end(info::run(args, format), read_only).await,
         Command::Ls(args) => interrupts.end(ls::run(args, format), read_only).await,
         Command::Find(args) => interrupts.end(find::run(args, format), read_only).await,

@@ -4,7 +4,7 @@ use etcd_ark::Client;
 use etcd_ark::archive::{Auth, Header, LostKeys, Summary};
 use etcd_ark::backup::{ArchiveFile, Restore, RestorePlan, SalvagedFile};
 
-use super::unlock;
+use super::{stdin, unlock};
 use crate::args::Plan as Arguments;
 use crate::failure::Failure;
 use crate::progress::{ProgressLine, Unit};
@@ -20,6 +20,9 @@ impl Origin {
         if !arguments.salvage {
             let archive = unlock::open(&arguments.file, &arguments.unlock).await?;
             return Ok(Self::Whole(Box::new(archive)));
+        }
+        if stdin::is_meant(&arguments.file) {
+            return Err(Failure::usage("what is left of a damaged archive can be found only in a file"));
         }
         let line = ProgressLine::new(Unit::Keys);
         let observe = move |progress| line.show(progress);

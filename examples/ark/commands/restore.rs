@@ -1,3 +1,4 @@
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use etcd_ark::ClusterId;
@@ -6,7 +7,7 @@ use etcd_ark::backup::{Restore, RestoreMode, RestoreReport};
 
 use super::applying::{self, Asking, SoFar};
 use super::origin::Origin;
-use super::{plan, unlock, users};
+use super::{plan, stdin, unlock, users};
 use crate::args::{Connection, Plan, Restore as Arguments};
 use crate::connect::connect;
 use crate::failure::Failure;
@@ -87,7 +88,8 @@ fn undo_path(arguments: &Arguments) -> Option<PathBuf> {
 }
 
 fn default_undo(archive: &Path) -> PathBuf {
-    let stem = archive.file_stem().unwrap_or_default().to_string_lossy();
+    let stem = if stdin::is_meant(archive) { None } else { archive.file_stem() };
+    let stem = stem.map_or("restore".into(), OsStr::to_string_lossy);
     let digits: String = human::time(human::now()).chars().filter(|c| c.is_ascii_alphanumeric()).collect();
     format!("{stem}.undo-{digits}.ark").into()
 }

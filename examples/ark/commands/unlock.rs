@@ -8,19 +8,30 @@ use etcd_ark::backup::{Encryption, Identities};
 #[cfg(feature = "encrypt")]
 use etcd_ark::{Error, ErrorKind};
 
+use super::stdin;
 use crate::args::{Encrypt, Unlock};
 #[cfg(feature = "encrypt")]
 use crate::failure::Exit;
 use crate::failure::Failure;
 
+/// Opens an archive; - is what comes through standard input.
 #[cfg(not(feature = "encrypt"))]
 pub(super) async fn open(path: &Path, _: &Unlock) -> Result<ArchiveFile, Failure> {
-    Ok(ArchiveFile::open(path).await?)
+    Ok(match stdin::is_meant(path) {
+        true => ArchiveFile::from_reader(stdin::spooled().await?).await?,
+        false => ArchiveFile::open(path).await?,
+    })
 }
 
+/// Opens an archive; - is what comes through standard input.
 #[cfg(feature = "encrypt")]
 pub(super) async fn open(path: &Path, unlock: &Unlock) -> Result<ArchiveFile, Failure> {
-    ArchiveFile::open_with(path, &identities(unlock)?).await.map_err(not_opened)
+    let identities = identities(unlock)?;
+    let opened = match stdin::is_meant(path) {
+        true => ArchiveFile::from_reader_with(stdin::spooled().await?, &identities).await,
+        false => ArchiveFile::open_with(path, &identities).await,
+    };
+    opened.map_err(not_opened)
 }
 
 #[cfg(not(feature = "encrypt"))]

@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use super::run::{Run, knows_last_key};
 use crate::archive::BlockEntry;
 use crate::backup::leasing::Leasing;
-use crate::backup::records::{BegunBlock, Entries, Records};
+use crate::backup::records::{BegunBlock, Entries, MOST_AT_ONCE, Records, Restorable};
 use crate::backup::selection::Segment;
 use crate::error::Result;
 use crate::types::{KeyRange, KeyValue};
@@ -19,12 +19,14 @@ pub(in crate::backup) struct Archived<'a> {
     current: Option<(Segment, Entries<'a>)>,
     /// Read while the one before it is looked at: who wants a block's records mostly wants the next one's too.
     ahead: Option<BegunBlock>,
+    /// What was not yet given of the last block that came record by record.
+    rest: Option<(Segment, Restorable<'a>)>,
 }
 
 impl<'a> Archived<'a> {
     pub(in crate::backup) fn new(records: &'a Records, segments: &[Segment], leased: bool) -> Self {
         let (segments, leasing) = (segments.iter().cloned().collect(), Leasing::default());
-        Self { records, segments, leased, leasing, current: None, ahead: None }
+        Self { records, segments, leased, leasing, current: None, ahead: None, rest: None }
     }
 
     /// Their leases too as they are to be in the target.
@@ -34,17 +36,23 @@ impl<'a> Archived<'a> {
 
     /// The next records, read only if that is needed to know which are selected.
     pub(in crate::backup) async fn next_run(&mut self) -> Result<Option<Run>> {
-        while let Some((segment, entry)) = self.next_entry().await? {
-            if segment.is_plain() && lies_within(&entry, &segment.source) {
+        loop {
+            if let Some(portion) = self.portion() {
+                return Ok(Some(portion));
+            }
+            let Some((segment, entry)) = self.next_entry().await? else { return Ok(None) };
+            if segment.is_plain() && lies_within(&entry, &segment.source) && is_small(&entry) {
                 return self.whole(entry).await.map(Some);
             }
-            let kvs = self.read(&entry).await?.into_iter().filter_map(|kv| segment.restored(kv));
-            let kvs: Vec<_> = kvs.map(|kv| self.leasing.restored(kv)).collect();
-            if !kvs.is_empty() {
-                return Ok(Some(Run::open(kvs)));
-            }
+            self.rest = Some((segment, self.open(&entry).await?));
         }
-        Ok(None)
+    }
+
+    fn portion(&mut self) -> Option<Run> {
+        let (segment, rest) = self.rest.as_mut()?;
+        let kvs = rest.filter_map(|kv| segment.restored(kv)).map(|kv| self.leasing.restored(kv));
+        let kvs: Vec<_> = kvs.take(MOST_AT_ONCE).collect();
+        Some(kvs).filter(|kvs| !kvs.is_empty()).map(Run::open)
     }
 
     /// The run with its records, which are read if they were not yet.
@@ -63,12 +71,17 @@ impl<'a> Archived<'a> {
         Ok(Run::sealed(entry, self.leased))
     }
 
-    async fn read(&mut self, entry: &BlockEntry) -> Result<Vec<KeyValue>> {
+    /// A block that is read now, or was ahead; the next one is begun.
+    async fn open(&mut self, entry: &BlockEntry) -> Result<Restorable<'a>> {
         let ahead = self.ahead.take().filter(|ahead| ahead.entry() == entry);
         let begun = ahead.unwrap_or_else(|| self.records.begin(entry));
         let next = self.current.as_ref().and_then(|(_, entries)| entries.peek());
         self.ahead = next.map(|next| self.records.begin(next));
         self.records.restorable(begun).await
+    }
+
+    async fn read(&mut self, entry: &BlockEntry) -> Result<Vec<KeyValue>> {
+        self.open(entry).await.map(Iterator::collect)
     }
 
     async fn next_entry(&mut self) -> Result<Option<(Segment, BlockEntry)>> {
@@ -83,6 +96,11 @@ impl<'a> Archived<'a> {
             self.current = Some((segment, entries));
         }
     }
+}
+
+/// Whether its records may be taken apart all at once.
+fn is_small(entry: &BlockEntry) -> bool {
+    usize::try_from(entry.records).is_ok_and(|records| records <= MOST_AT_ONCE)
 }
 
 /// Whether all of the block's keys are certainly in the range.

@@ -4,7 +4,7 @@ use std::mem;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::run::Run;
-use crate::archive::{Compression, Cutter, RawBlock};
+use crate::archive::{Compression, ContentRoot, Cutter, RawBlock, Root};
 use crate::backup::leasing::Leasing;
 use crate::backup::selection::Segment;
 use crate::client::Client;
@@ -25,6 +25,7 @@ pub(in crate::backup) struct Live {
     pinned: Option<Header>,
     leases: BTreeSet<LeaseId>,
     hashing: VecDeque<JoinHandle<Run>>,
+    content: ContentRoot,
 }
 
 /// What the cluster is in a comparison.
@@ -68,7 +69,8 @@ impl Live {
     async fn begin(client: &Client, segments: &[Segment], part: Part, at: Option<Revision>) -> Result<Self> {
         let (segments, client) = (segments.iter().cloned().collect(), client.clone());
         let (leases, hashing) = (BTreeSet::new(), VecDeque::new());
-        let mut live = Self { client, segments, part, current: None, pinned: None, leases, hashing };
+        let content = ContentRoot::new();
+        let mut live = Self { client, segments, part, current: None, pinned: None, leases, hashing, content };
         live.next_segment(at);
         live.read_page().await?;
         Ok(live)
@@ -87,9 +89,16 @@ impl Live {
     pub(in crate::backup) async fn next_run(&mut self) -> Result<Option<Run>> {
         while self.hashing.len() < HASHING && self.read_page().await? {}
         let Some(oldest) = self.hashing.pop_front() else { return Ok(None) };
-        let run = oldest.await;
-        run.map(Some)
-            .map_err(|error| Error::new(ErrorKind::Io, "hashing a block was cut off").with_source(error))
+        let cut_off = |error| Error::new(ErrorKind::Io, "hashing a block was cut off").with_source(error);
+        let run = oldest.await.map_err(cut_off)?;
+        run.content_hash().iter().for_each(|hash| self.content.add(hash));
+        Ok(Some(run))
+    }
+
+    /// The content root of what came so far: that of an archive of it, if every key of one range is selected, under its
+    /// own name.
+    pub(in crate::backup) fn content_root(&self) -> Root {
+        self.content.root()
     }
 
     fn next_segment(&mut self, at: Option<Revision>) {

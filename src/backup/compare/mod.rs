@@ -15,6 +15,7 @@ use bytes::Bytes;
 pub(super) use self::archived::Archived;
 pub(super) use self::live::Live;
 pub(super) use self::run::Run;
+use crate::archive::Root;
 use crate::error::Result;
 use crate::types::{KeyValue, LeaseId};
 
@@ -50,6 +51,14 @@ impl Side<'_> {
         match self {
             Self::Archived(side) => side.opened(run).await,
             Self::Live(_) => Ok(run),
+        }
+    }
+
+    /// What stands for the keys and values so far, if they come from a cluster.
+    fn content_root(&self) -> Option<Root> {
+        match self {
+            Self::Archived(_) => None,
+            Self::Live(side) => Some(side.content_root()),
         }
     }
 
@@ -98,8 +107,16 @@ fn bytes(kv: &KeyValue) -> u64 {
 pub(super) struct Comparison<'a> {
     left: Front<'a>,
     right: Front<'a>,
-    /// Whether a key that has another lease is another key.
-    leases_count: bool,
+    counts: Counts,
+}
+
+/// What makes two records of one key different ones.
+#[derive(Clone, Copy, Debug)]
+enum Counts {
+    Value,
+    ValueAndLease,
+    /// Revisions and version as well.
+    Everything,
 }
 
 /// A side, and the run that it has come to.
@@ -111,13 +128,32 @@ struct Front<'a> {
 
 impl<'a> Comparison<'a> {
     pub(super) fn new(left: impl Into<Side<'a>>, right: impl Into<Side<'a>>, leases_count: bool) -> Self {
+        let counts = if leases_count { Counts::ValueAndLease } else { Counts::Value };
+        Self::begin(left.into(), right.into(), counts)
+    }
+
+    /// Of two states that should be the same in all respects, revisions too.
+    pub(super) fn exact(left: impl Into<Side<'a>>, right: impl Into<Side<'a>>) -> Self {
+        Self::begin(left.into(), right.into(), Counts::Everything)
+    }
+
+    fn begin(left: Side<'a>, right: Side<'a>, counts: Counts) -> Self {
         let front = |side| Front { side, run: None };
-        Self { left: front(left.into()), right: front(right.into()), leases_count }
+        Self { left: front(left), right: front(right), counts }
     }
 
     /// Whether both hold the same.
     pub(super) fn is_same(&self, left: &KeyValue, right: &KeyValue) -> bool {
-        left.value == right.value && (!self.leases_count || left.lease == right.lease)
+        match self.counts {
+            Counts::Value => left.value == right.value,
+            Counts::ValueAndLease => left.value == right.value && left.lease == right.lease,
+            Counts::Everything => left == right,
+        }
+    }
+
+    /// What stands for all keys and values of the right side, if that is a cluster, once all were compared.
+    pub(super) fn right_content_root(&self) -> Option<Root> {
+        self.right.side.content_root()
     }
 
     /// The leases that the left side's records have, if it is a cluster.
@@ -143,7 +179,12 @@ impl<'a> Comparison<'a> {
 
     fn take_equal(&mut self) -> Option<Run> {
         let (left, right) = (self.left.run.as_ref()?, self.right.run.as_ref()?);
-        if !left.equals(right, self.leases_count) {
+        let equal = match self.counts {
+            Counts::Value => left.equals(right, false),
+            Counts::ValueAndLease => left.equals(right, true),
+            Counts::Everything => left.is_identical(right),
+        };
+        if !equal {
             return None;
         }
         self.left.run = None;

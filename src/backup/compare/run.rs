@@ -70,6 +70,16 @@ impl Run {
         ours.state == theirs.state || (content_decides && ours.content == theirs.content)
     }
 
+    /// Whether both are whole blocks of records that are the same in all respects.
+    pub(super) fn is_identical(&self, other: &Self) -> bool {
+        self.hashes.zip(other.hashes).is_some_and(|(ours, theirs)| ours.state == theirs.state)
+    }
+
+    /// BLAKE3-256 of keys and values, if this is a whole block.
+    pub(super) fn content_hash(&self) -> Option<[u8; 32]> {
+        self.hashes.map(|hashes| hashes.content)
+    }
+
     /// The entry of the block to read, if it was not read yet.
     pub(super) fn unread(&self) -> Option<&BlockEntry> {
         match &self.content {
@@ -152,6 +162,13 @@ mod tests {
         assert!(!run(1, "v", Some(7)).equals(&run(2, "v", Some(8)), true));
         assert!(run(1, "v", Some(7)).equals(&run(2, "v", Some(8)), false));
         assert!(!run(1, "v", None).equals(&run(1, "w", None), false));
+    }
+
+    #[test]
+    fn identical_is_more_than_the_same_content() {
+        assert!(run(1, "v", Some(7)).is_identical(&run(1, "v", Some(7))));
+        assert!(!run(1, "v", None).is_identical(&run(2, "v", None)));
+        assert!(!Run::open(vec![]).is_identical(&Run::open(vec![])));
     }
 
     #[test]

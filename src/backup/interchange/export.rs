@@ -2,8 +2,9 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::json_lines::{EndLine, Line};
 use super::{TextFormat, etcdctl, shield};
-use crate::archive::Lease;
+use crate::archive::{Auth, Header, Lease, Members, Options};
 use crate::backup::open::ArchiveFile;
+use crate::backup::selection::Selection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{KeyRange, KeyValue};
 
@@ -42,7 +43,8 @@ impl Export {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Io`] or [`ErrorKind::Corrupt`]. What was written until then is incomplete; JSON of either kind shows it.
+    /// [`ErrorKind::Config`] if the archive is of another range; [`ErrorKind::Io`] or [`ErrorKind::Corrupt`]. What was
+    /// written until then is incomplete; JSON of either kind shows it.
     ///
     /// # Cancel safety
     ///
@@ -69,17 +71,22 @@ impl Export {
 
     fn start(&self, archive: &ArchiveFile) -> Result<Vec<u8>> {
         let header = archive.header();
+        let range = self.complete_range(header)?;
         match self.format {
-            TextFormat::JsonLines => {
-                let header = crate::archive::Header {
-                    range: self.range.clone().unwrap_or_else(|| header.range.clone()),
-                    ..header.clone()
-                };
-                json(&Line::Header((&header).into()))
-            }
+            TextFormat::JsonLines => json(&Line::Header((&Header { range, ..header.clone() }).into())),
             TextFormat::Etcdctl => Ok(etcdctl::start(header).into()),
             TextFormat::Shield => Ok(Vec::new()),
         }
+    }
+
+    /// Of which range the text has every key: no more than the archive has. Of no range if it is made for undoing.
+    fn complete_range(&self, header: &Header) -> Result<KeyRange> {
+        let own = &header.range;
+        let Some(asked) = self.range.as_ref().filter(|_| !own.is_empty()) else { return Ok(own.clone()) };
+        let both = Selection::new().range(asked.clone()).segments(std::slice::from_ref(own))?;
+        both.into_iter().next().map(|both| both.source).ok_or_else(|| {
+            Error::new(ErrorKind::Config, format!("the archive is of {own}: it can't tell about {asked}"))
+        })
     }
 
     fn record(&self, kv: &KeyValue, before: u64) -> Result<Vec<u8>> {
@@ -95,12 +102,9 @@ impl Export {
             TextFormat::JsonLines => {
                 let whole = records == archive.summary().records;
                 let content_root = whole.then(|| archive.summary().content_root.to_string());
-                let mut text = Vec::new();
-                for lease in leases(archive).await? {
-                    text.extend(json(&Line::Lease((&lease).into()))?);
-                }
-                text.extend(json(&Line::End(EndLine { records, content_root }))?);
-                Ok(text)
+                let mut lines = facts(archive).await?;
+                lines.push(Line::End(EndLine { records, content_root }));
+                lines.iter().map(json).collect::<Result<Vec<_>>>().map(|lines| lines.concat())
             }
             TextFormat::Etcdctl => Ok(etcdctl::end(records).into()),
             TextFormat::Shield => Ok(Vec::new()),
@@ -108,8 +112,15 @@ impl Export {
     }
 }
 
-async fn leases(archive: &ArchiveFile) -> Result<Vec<Lease>> {
-    archive.all_records().all_facts::<Vec<Lease>>().await.map(|frames| frames.concat())
+/// What an archive holds beside keys.
+async fn facts(archive: &ArchiveFile) -> Result<Vec<Line>> {
+    let all = archive.all_records();
+    let leases = all.all_facts::<Vec<Lease>>().await?.concat();
+    let mut lines: Vec<_> = leases.iter().map(|lease| Line::Lease(lease.into())).collect();
+    lines.extend(all.facts::<Auth>().await?.map(|auth| Line::Auth(auth.into())));
+    lines.extend(all.facts::<Members>().await?.map(|members| Line::Members(members.into())));
+    lines.extend(all.facts::<Options>().await?.map(|options| Line::Options(options.into())));
+    Ok(lines)
 }
 
 fn json(line: &Line) -> Result<Vec<u8>> {

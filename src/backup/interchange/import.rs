@@ -1,24 +1,27 @@
 use std::io::{BufReader, Read};
 use std::path::PathBuf;
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use tokio::task::spawn_blocking;
 
 use super::TextFormat;
-use super::gather::gather;
+use super::gather::{Facts, Gathered, gather};
 use super::json_lines::EndLine;
 use super::sorter::Sorted;
-use crate::archive::{BackupOption, Compression, Cutter, Encoder, Header, Options, SealedBlock, Summary};
+use crate::archive::{
+    BackupOption, Compression, Cutter, Encoder, Header, Lease, Options, SealedBlock, Summary,
+};
 #[cfg(feature = "encrypt")]
 use crate::backup::crypt::Encryption;
 use crate::backup::output::Output;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::PendingFile;
-use crate::types::{ClusterId, KeyRange, MemberId, Revision};
+use crate::types::KeyRange;
 
 const READ_BYTES: usize = 1 << 20;
+/// The option that tells which text an archive was made of.
+const ORIGIN: &str = "imported from";
 
 /// Makes an archive out of text; every tool for archives then works on it.
 ///
@@ -119,24 +122,39 @@ impl Import {
     {
         let format = self.format;
         let gathered = blocking(move || gather(BufReader::with_capacity(READ_BYTES, text), format)).await?;
-        let header = self.header(gathered.header, gathered.ends)?;
+        let Gathered { header, range, records, ends, facts, end } = gathered;
+        let header = Header { range: self.complete_range(range, ends)?, ..header };
         let mut output = self.output(writer)?;
         let (mut encoder, start) = Encoder::new(&header)?;
         output.write(&start).await?;
-        let mut blocks = Blocks { records: gathered.records, cutter: Some(Cutter::new()) };
+        let mut blocks = Blocks { records, cutter: Some(Cutter::new()) };
         loop {
             let (block, rest) = blocking(move || blocks.next()).await?;
             let Some(block) = block else { break };
             output.write(&encoder.append(block)?).await?;
             blocks = rest;
         }
-        output.write(&encoder.leases(&gathered.leases)?).await?;
-        output.write(&encoder.options(&self.options())?).await?;
-        let (end, summary) = encoder.finish()?;
-        check_root(&summary, gathered.end.as_ref())?;
-        output.write(&end).await?;
+        let leases = facts.leases.len() as u64;
+        output.write(&self.facts(&mut encoder, facts)?).await?;
+        let (last, summary) = encoder.finish()?;
+        check_root(&summary, end.as_ref())?;
+        output.write(&last).await?;
         output.finish().await?;
-        Ok(ImportReport { header, summary, leases: gathered.leases.len() as u64 })
+        Ok(ImportReport { header, summary, leases })
+    }
+
+    /// The frames that hold no records.
+    fn facts(&self, encoder: &mut Encoder, facts: Facts) -> Result<Vec<u8>> {
+        let leases: Vec<Lease> = facts.leases.into_values().collect();
+        let mut frames = encoder.leases(&leases)?.to_vec();
+        if let Some(auth) = &facts.auth {
+            frames.extend(encoder.auth(auth)?);
+        }
+        if let Some(members) = &facts.members {
+            frames.extend(encoder.members(members)?);
+        }
+        frames.extend(encoder.options(&self.options(facts.options.unwrap_or_default()))?);
+        Ok(frames)
     }
 
     fn output<'w, W: AsyncWrite + Unpin>(&self, writer: &'w mut W) -> Result<Output<'w, W>> {
@@ -146,36 +164,21 @@ impl Import {
         Ok(output)
     }
 
-    fn options(&self) -> Options {
+    /// Those that the text tells, and that it was one.
+    fn options(&self, Options { mut options }: Options) -> Options {
         let format = match self.format {
             TextFormat::JsonLines => "json lines",
             TextFormat::Etcdctl => "etcdctl",
             TextFormat::Shield => "shield",
         };
-        Options { options: vec![BackupOption { name: "imported from".to_owned(), value: format.to_owned() }] }
+        options.retain(|option| option.name != ORIGIN);
+        let at = options.partition_point(|option| *option.name < *ORIGIN);
+        options.insert(at, BackupOption { name: ORIGIN.to_owned(), value: format.to_owned() });
+        Options { options }
     }
 
-    fn header(&self, stated: Option<Header>, ends: Option<(Bytes, Bytes)>) -> Result<Header> {
-        let stated = match (stated, &self.range) {
-            (Some(header), None) => return Ok(header),
-            (Some(header), Some(_)) => header,
-            (None, _) => now(),
-        };
-        let range = self.range.clone().or_else(|| ends.map(from_to)).ok_or_else(no_key)?;
-        Ok(Header { range, ..stated })
-    }
-}
-
-/// All that is known where the text says nothing.
-fn now() -> Header {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Header {
-        cluster_id: ClusterId(0),
-        member_id: MemberId(0),
-        revision: Revision(1),
-        created_unix_ms: now.as_millis().try_into().unwrap_or(i64::MAX),
-        writer: concat!("etcd-ark ", env!("CARGO_PKG_VERSION")).to_owned(),
-        ..Header::default()
+    fn complete_range(&self, stated: Option<KeyRange>, ends: Option<(Bytes, Bytes)>) -> Result<KeyRange> {
+        self.range.clone().or(stated).or_else(|| ends.map(from_to)).ok_or_else(no_key)
     }
 }
 

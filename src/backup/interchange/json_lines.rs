@@ -6,8 +6,12 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::base64_bytes;
+use super::json_facts::{AuthLine, MembersLine, OptionsLine};
 use crate::archive::{Header, Lease};
 use crate::types::{ClusterId, KeyRange, KeyValue, LeaseId, MemberId, Revision};
+
+/// Lists of short names take far more memory than their text does. No cluster has as many users.
+const MAX_FACT_BYTES: usize = 16 << 20;
 
 /// What a line holds.
 #[derive(Debug, Deserialize, Serialize)]
@@ -16,6 +20,9 @@ pub(super) enum Line {
     Header(HeaderLine),
     Record(RecordLine),
     Lease(LeaseLine),
+    Auth(AuthLine),
+    Members(MembersLine),
+    Options(OptionsLine),
     End(EndLine),
 }
 
@@ -78,6 +85,9 @@ fn one() -> i64 {
 impl Line {
     /// What the line holds, or why it is none of these; the reason has nothing of a value.
     pub(super) fn parse(line: &[u8]) -> Result<Self, String> {
+        if line.len() > MAX_FACT_BYTES && !is_record(line) {
+            return Err("it is longer than 16 MiB, and no record".to_owned());
+        }
         serde_json::from_slice(line).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => why_not(&error),
             _ => format!("it is not JSON at column {}", error.column()),
@@ -92,16 +102,23 @@ impl Line {
     }
 }
 
+/// Whether the line can hold nothing else, told without reading it.
+fn is_record(line: &[u8]) -> bool {
+    let inside = line.trim_ascii_start().strip_prefix(b"{");
+    inside.is_some_and(|inside| inside.trim_ascii_start().starts_with(b"\"record\""))
+}
+
 /// Errors about types quote what they found.
-fn why_not(error: &serde_json::Error) -> String {
+pub(super) fn why_not(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let harmless = ["unknown field", "unknown variant", "missing field", "not base64"];
-    let reason =
-        if harmless.iter().any(|start| text.starts_with(start)) { text.as_str() } else { "of another type" };
+    let harmless = ["unknown field", "unknown variant", "missing field", "not base64", "its "];
+    // Behind it stands the place, which is told below.
+    let told = text.rsplit_once(" at line ").map_or(&*text, |(told, _)| told);
+    let reason = if harmless.iter().any(|start| told.starts_with(start)) { told } else { "of another type" };
     format!("it does not follow the schema at column {}: {reason}", error.column())
 }
 
-fn number(text: &str, what: &str) -> Result<u64, String> {
+pub(super) fn number(text: &str, what: &str) -> Result<u64, String> {
     u64::from_str_radix(text, 16).map_err(|_| format!("its {what} is no hexadecimal number"))
 }
 
@@ -179,5 +196,19 @@ impl LeaseLine {
     pub(super) fn lease(self) -> Result<Lease, String> {
         let [granted_ttl, remaining_ttl] = [self.granted_ttl, self.remaining_ttl].map(Duration::from_secs);
         Ok(Lease { id: lease_id(&self.id)?, granted_ttl, remaining_ttl })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_records_may_be_long() {
+        let filler = "QUFB".repeat(MAX_FACT_BYTES / 4);
+        let record = format!(r#" {{ "record":{{"key":"YQ==","value":"{filler}"}}}}"#);
+        assert!(matches!(Line::parse(record.as_bytes()), Ok(Line::Record(_))));
+        let auth = format!(r#"{{"auth":{{"missing":"{filler}"}}}}"#);
+        assert!(Line::parse(auth.as_bytes()).unwrap_err().contains("16 MiB"));
     }
 }

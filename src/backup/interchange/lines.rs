@@ -5,7 +5,7 @@ use std::io::{BufRead, Read};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The longest line: the largest record in base64, and what stands around it.
-const MAX_LINE_BYTES: u64 = 64 << 20;
+pub(super) const MAX_LINE_BYTES: u64 = 64 << 20;
 
 /// The lines of a text, and how many there were.
 pub(super) struct Lines<R> {
@@ -49,7 +49,7 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-fn cannot_read(error: std::io::Error) -> Error {
+pub(super) fn cannot_read(error: std::io::Error) -> Error {
     Error::new(ErrorKind::Io, "cannot read the text").with_source(error)
 }
 
