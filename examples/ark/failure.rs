@@ -48,7 +48,9 @@ impl Exit {
             Self::Corrupt => {
                 "the archive or snapshot is damaged, incomplete, of a newer format, none, or not what the cluster held"
             }
-            Self::Partial => "a restore ended early, or left alone keys that changed meanwhile",
+            Self::Partial => {
+                "a restore ended early, or keys changed meanwhile: they were left alone, or are something else again"
+            }
             Self::Conflict => "the cluster holds keys, or the output file exists; nothing was changed",
             Self::Interrupted => "interrupted by ctrl-C or SIGTERM; nothing was written",
         }

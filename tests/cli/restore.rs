@@ -33,6 +33,20 @@ async fn existing_keys_are_safe_unless_the_mode_says_otherwise() {
 }
 
 #[tokio::test]
+async fn a_key_that_changes_as_soon_as_it_is_restored_is_told() {
+    let place = saved().await;
+    place.wipe().await;
+    let restoring = place.run("restore saved.ark --yes --rate 100");
+    let meddling = async {
+        while place.server.etcdctl(&["get", "a/00000000", "--keys-only"]).await.is_empty() {}
+        place.server.etcdctl(&["put", "a/00000000", "newer"]).await;
+    };
+    let (restored, ()) = tokio::join!(restoring, meddling);
+    let failed = restored.failed(7, "1 keys were restored and are something else again");
+    assert!(failed.text().contains("equal"), "{failed:?}");
+}
+
+#[tokio::test]
 async fn without_yes_and_a_terminal_nothing_is_done() {
     let place = saved().await;
     place.wipe().await;

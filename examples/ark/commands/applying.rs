@@ -41,21 +41,30 @@ pub(super) async fn confirm_and_apply(
     })
 }
 
-/// Keys that were left alone make the restore a partial one.
-pub(super) fn check_left(report: &RestoreReport) -> Result<(), Failure> {
-    let Some(first) = report.left_keys.first() else { return Ok(()) };
-    let what = format!(
-        "{} keys were written by somebody else meanwhile and left alone, the first {}",
-        human::count(report.left),
-        Escaped(first)
-    );
+/// Keys that are not as they were to be make the restore a partial one.
+pub(super) fn check_done(report: &RestoreReport) -> Result<(), Failure> {
+    let Some(what) = left(report).or_else(|| changed_since(report)) else { return Ok(()) };
     Err(Failure::new(Exit::Partial, what).help("the same command again plans anew with what they hold now"))
+}
+
+fn left(report: &RestoreReport) -> Option<String> {
+    let first = Escaped(report.left_keys.first()?);
+    let left = human::count(report.left);
+    Some(format!("{left} keys were written by somebody else meanwhile and left alone, the first {first}"))
+}
+
+/// Where nothing was to be kept that differs, everything has to be there at the end.
+fn changed_since(report: &RestoreReport) -> Option<String> {
+    let check = report.check.as_ref().filter(|check| !check.equal && report.differing == 0)?;
+    let changed = human::count(check.different + check.missing);
+    Some(format!("{changed} keys were restored and are something else again: somebody writes them, too"))
 }
 
 pub(super) fn describe(report: &RestoreReport) -> Report {
     Report::default()
         .with("written", Value::Count(report.written))
         .with("kept", Value::Count(report.kept))
+        .with("differing", Value::Count(report.differing))
         .with("deleted", Value::Count(report.deleted))
         .with("left", Value::Count(report.left))
         .with("left_keys", plan::keys(&report.left_keys))

@@ -33,7 +33,7 @@ pub(super) async fn run(
     let copying = copy(&arguments, connection, &so_far);
     let done = interrupts.end(copying, || so_far.interrupted()).await?;
     Output::Stdout.print(&describe(&arguments, &done), format)?;
-    applying::check_left(&done.report)
+    applying::check_done(&done.report)
 }
 
 async fn copy(arguments: &Arguments, from: &Connection, so_far: &SoFar) -> Result<Done, Failure> {

@@ -42,9 +42,9 @@ pub(super) async fn run(
     let so_far = SoFar::new(NEXT_STEP);
     let restoring = restore(&arguments, connection, &so_far);
     let done = interrupts.end(restoring, || so_far.interrupted()).await?;
-    let left = applying::check_left(&done.report);
+    let outcome = applying::check_done(&done.report);
     Output::Stdout.print(&describe(&arguments, done), format)?;
-    left
+    outcome
 }
 
 async fn restore(arguments: &Arguments, connection: &Connection, so_far: &SoFar) -> Result<Done, Failure> {

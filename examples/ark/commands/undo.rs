@@ -24,7 +24,7 @@ pub(super) async fn run(
     let report = interrupts.end(undoing, || so_far.interrupted()).await?;
     let path = Report::default().text("path", arguments.undo.display());
     Output::Stdout.print(&path.and(applying::describe(&report)), format)?;
-    applying::check_left(&report)
+    applying::check_done(&report)
 }
 
 async fn undo(

@@ -47,6 +47,8 @@ pub struct RestoreReport {
     pub written: u64,
     /// How many keys of the archive were there and left as they were, as planned.
     pub kept: u64,
+    /// How many of those hold something else than the archive does.
+    pub differing: u64,
     /// How many keys were deleted.
     pub deleted: u64,
     /// How many keys somebody had written since the plan was made: they were left alone.
@@ -112,6 +114,7 @@ impl<'a> RestorePlan<'a> {
         Ok(RestoreReport {
             written: written.puts,
             kept: summary.total.unchanged.keys + summary.total.keep.keys,
+            differing: summary.total.keep.keys,
             deleted: written.deleted,
             left: written.left,
             left_keys: written.left_keys,
