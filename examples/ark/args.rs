@@ -19,7 +19,7 @@ use etcd_ark::KeyRange;
 pub(crate) use self::check_config::{CheckConfig, Purpose};
 pub(crate) use self::copy::Copy;
 pub(crate) use self::diff::{Diff, Side};
-pub(crate) use self::restore::{Consent, How, Plan, Restore, Undo, Users};
+pub(crate) use self::restore::{Consent, How, Plan, Restore, Undo, Users, Writing};
 pub(crate) use self::text::{Export, Find, Import};
 use crate::failure::exit_codes;
 use crate::key::{self, Key};

@@ -1,13 +1,12 @@
 //! The flags of `ark copy`: how to reach the second cluster.
 
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::Args as Flags;
 use clap::builder::BoolishValueParser;
 
 use super::Connection;
-use super::restore::{Consent, How};
+use super::restore::{How, Writing};
 use crate::failure::Failure;
 use crate::password::User;
 
@@ -20,14 +19,8 @@ pub(crate) struct Copy {
     pub(crate) to: To,
     #[command(flatten)]
     pub(crate) how: How,
-    /// Don't compare once more when everything is written.
-    #[arg(long)]
-    pub(crate) no_check: bool,
-    /// Write at most so many keys in a second.
-    #[arg(long, value_name = "KEYS")]
-    pub(crate) rate: Option<NonZeroU32>,
     #[command(flatten)]
-    pub(crate) consent: Consent,
+    pub(crate) writing: Writing,
 }
 
 /// How to reach the cluster that is written to, and as whom.

@@ -113,14 +113,8 @@ pub(crate) struct Restore {
     pub(crate) undo: SaveUndo,
     #[command(flatten)]
     pub(crate) users: Users,
-    /// Don't compare once more when everything is written.
-    #[arg(long)]
-    pub(crate) no_check: bool,
-    /// Write at most so many keys in a second.
-    #[arg(long, value_name = "KEYS")]
-    pub(crate) rate: Option<NonZeroU32>,
     #[command(flatten)]
-    pub(crate) consent: Consent,
+    pub(crate) writing: Writing,
 }
 
 #[derive(Debug, Flags)]
@@ -134,6 +128,19 @@ pub(crate) struct SaveUndo {
     /// Don't.
     #[arg(long, conflicts_with = "undo")]
     pub(crate) no_undo: bool,
+}
+
+/// How what was planned is written.
+#[derive(Clone, Copy, Debug, Flags)]
+pub(crate) struct Writing {
+    /// Don't compare once more when everything is written.
+    #[arg(long)]
+    pub(crate) no_check: bool,
+    /// Write at most so many keys in a second.
+    #[arg(long, value_name = "KEYS")]
+    pub(crate) rate: Option<NonZeroU32>,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
 }
 
 #[derive(Clone, Copy, Debug, Flags)]

@@ -3,14 +3,15 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use etcd_ark::Escaped;
-use etcd_ark::backup::{Phase, Progress, RestoreCheck, RestorePlan, RestoreReport};
+use etcd_ark::backup::{Phase, Progress, Restore, RestoreCheck, RestorePlan, RestoreReport};
 
 use super::plan;
-use crate::args::Consent;
+use crate::args::{Consent, Writing};
 use crate::consent::Answer;
 use crate::failure::{Exit, Failure};
 use crate::human;
 use crate::output::{Output, Report, Value};
+use crate::progress::{ProgressLine, Unit};
 
 /// What there is to ask.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +19,17 @@ pub(super) struct Asking {
     pub(super) consent: Consent,
     /// Whether there is something to do beside the keys.
     pub(super) more: bool,
+}
+
+/// The restore as it is told to write, its progress shown and noted.
+pub(super) fn as_told(restore: Restore, writing: &Writing, so_far: &SoFar) -> Restore {
+    let (line, noted) = (ProgressLine::new(Unit::Keys), so_far.clone());
+    let restore = restore.on_progress(move |progress| {
+        noted.note(progress);
+        line.show(progress);
+    });
+    let restore = if writing.no_check { restore.unchecked() } else { restore };
+    writing.rate.into_iter().fold(restore, Restore::keys_per_second)
 }
 
 /// Shows the plan, asks, and applies it.

@@ -1,5 +1,5 @@
 use etcd_ark::Header;
-use etcd_ark::backup::{Restore, RestoreReport};
+use etcd_ark::backup::RestoreReport;
 
 use super::applying::{self, Asking, SoFar};
 use super::plan;
@@ -9,7 +9,6 @@ use crate::failure::Failure;
 use crate::human;
 use crate::interrupt::Interrupts;
 use crate::output::{Format, Output, Report, Value};
-use crate::progress::{ProgressLine, Unit};
 
 const NEXT_STEP: &str = "the same copy again goes on with what the source holds then; --mode replace also writes over what was \
      copied and has changed there since";
@@ -28,7 +27,7 @@ pub(super) async fn run(
     format: Format,
     interrupts: &mut Interrupts,
 ) -> Result<(), Failure> {
-    arguments.consent.check()?;
+    arguments.writing.consent.check()?;
     let so_far = SoFar::new(NEXT_STEP);
     let copying = copy(&arguments, connection, &so_far);
     let done = interrupts.end(copying, || so_far.interrupted()).await?;
@@ -38,7 +37,7 @@ pub(super) async fn run(
 
 async fn copy(arguments: &Arguments, from: &Connection, so_far: &SoFar) -> Result<Done, Failure> {
     let to = arguments.to.connection(from)?;
-    let restore = as_told(arguments, so_far)?;
+    let restore = applying::as_told(plan::as_told(&arguments.how)?, &arguments.writing, so_far);
     let source = connect(from).await?;
     let client = connect(&to)
         .await
@@ -54,19 +53,9 @@ async fn copy(arguments: &Arguments, from: &Connection, so_far: &SoFar) -> Resul
         source.revision,
     );
     let shown = plan::shown_below(&first, "", &arguments.how, &to, summary);
-    let asking = Asking { consent: arguments.consent, more: false };
+    let asking = Asking { consent: arguments.writing.consent, more: false };
     let report = applying::confirm_and_apply(planned, &shown, asking, so_far).await?;
     Ok(Done { source, target, report })
-}
-
-fn as_told(arguments: &Arguments, so_far: &SoFar) -> Result<Restore, Failure> {
-    let (line, noted) = (ProgressLine::new(Unit::Keys), so_far.clone());
-    let restore = plan::as_told(&arguments.how)?.on_progress(move |progress| {
-        noted.note(progress);
-        line.show(progress);
-    });
-    let restore = if arguments.no_check { restore.unchecked() } else { restore };
-    Ok(arguments.rate.into_iter().fold(restore, Restore::keys_per_second))
 }
 
 fn describe(arguments: &Arguments, done: &Done) -> Report {

@@ -14,7 +14,6 @@ use crate::failure::Failure;
 use crate::human;
 use crate::interrupt::Interrupts;
 use crate::output::{Format, Output, Report};
-use crate::progress::{ProgressLine, Unit};
 
 const NEXT_STEP: &str = "the same restore again goes on: what is written already is left as it is";
 
@@ -38,7 +37,7 @@ pub(super) async fn run(
     format: Format,
     interrupts: &mut Interrupts,
 ) -> Result<(), Failure> {
-    arguments.consent.check()?;
+    arguments.writing.consent.check()?;
     let so_far = SoFar::new(NEXT_STEP);
     let restoring = restore(&arguments, connection, &so_far);
     let done = interrupts.end(restoring, || so_far.interrupted()).await?;
@@ -60,22 +59,16 @@ async fn restore(arguments: &Arguments, connection: &Connection, so_far: &SoFar)
     let cluster_id = planned.summary().target.cluster_id;
     let shown = plan::shown(&arguments.plan, connection, header.as_ref(), &lost, planned.summary());
     let shown = shown + &users::shown(users.as_ref());
-    let asking = Asking { consent: arguments.consent, more: users.is_some() };
+    let asking = Asking { consent: arguments.writing.consent, more: users.is_some() };
     let report = applying::confirm_and_apply(planned, &shown, asking, so_far).await?;
     let users = users::apply(users).await?;
     Ok(Done { source, cluster_id, report, undo, lost, users })
 }
 
 fn as_told(arguments: &Arguments, undo: Option<&Path>, so_far: &SoFar) -> Result<Restore, Failure> {
-    let (line, noted) = (ProgressLine::new(Unit::Keys), so_far.clone());
-    let restore = plan::restore(&arguments.plan)?.on_progress(move |progress| {
-        noted.note(progress);
-        line.show(progress);
-    });
+    let restore = applying::as_told(plan::restore(&arguments.plan)?, &arguments.writing, so_far);
     let restore = undo.into_iter().fold(restore, Restore::save_undo);
-    let restore = unlock::undo_encrypted(restore, &arguments.plan.unlock)?;
-    let restore = if arguments.no_check { restore.unchecked() } else { restore };
-    Ok(arguments.rate.into_iter().fold(restore, Restore::keys_per_second))
+    unlock::undo_encrypted(restore, &arguments.plan.unlock)
 }
 
 /// Where to save what can be undone: as told, or beside nothing of the same name if the mode destroys something.
