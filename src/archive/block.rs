@@ -60,6 +60,11 @@ impl RawBlock {
         self.frame.capacity()
     }
 
+    /// Stands for its keys and values.
+    pub(crate) fn content_hash(&self) -> Hash {
+        content_hash(self.frame.get(ROOM..).unwrap_or_default())
+    }
+
     /// Hashes and compresses the block. Pure computation, the bulk of the work of writing an archive:
     /// blocks can be sealed on many threads, in any order.
     #[must_use]

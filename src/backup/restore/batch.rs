@@ -1,5 +1,7 @@
 //! Changes in portions that a server takes as one transaction. Pure.
 
+use std::mem;
+
 use bytes::Bytes;
 
 use crate::types::{KeyValue, LeaseId, Revision};
@@ -66,14 +68,17 @@ impl Change {
         self.guard.is_none_or(|guard| guard == revision)
     }
 
-    /// The key goes thrice: compared, put, and read where the comparison fails.
-    pub(super) fn cost(&self) -> usize {
-        let value = match &self.to {
-            Target::Put { value, .. } => value.len(),
-            Target::Gone => 0,
-        };
-        3 * self.key.len() + value + OVERHEAD
+    fn cost(&self) -> usize {
+        match &self.to {
+            Target::Put { value, .. } => cost(&self.key, value),
+            Target::Gone => cost(&self.key, &[]),
+        }
     }
+}
+
+/// The key goes thrice: compared, put, and read where the comparison fails.
+pub(super) fn cost(key: &[u8], value: &[u8]) -> usize {
+    3 * key.len() + value.len() + OVERHEAD
 }
 
 /// How much a transaction may hold.
@@ -102,28 +107,50 @@ impl Limits {
     }
 }
 
+/// How much a portion holds so far.
+#[derive(Debug, Default)]
+pub(super) struct Portion {
+    changes: usize,
+    cost: usize,
+}
+
+impl Portion {
+    /// Takes a change of this cost. If the portion is full without it a new one begins with it, which is true.
+    pub(super) fn add(&mut self, cost: usize, limits: Limits) -> bool {
+        let full = self.changes > 0 && (self.changes >= limits.changes || self.cost + cost > limits.bytes);
+        if full {
+            *self = Self::default();
+        }
+        self.changes += 1;
+        self.cost += cost;
+        full
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.changes == 0
+    }
+}
+
 /// Collects changes and hands them out in portions.
 #[derive(Debug, Default)]
 pub(super) struct Batcher {
     pending: Vec<Change>,
-    cost: usize,
+    portion: Portion,
 }
 
 impl Batcher {
     /// Takes a change; the portion that is full without it comes back.
     pub(super) fn push(&mut self, change: Change, limits: Limits) -> Option<Vec<Change>> {
-        let cost = change.cost();
-        let full = self.pending.len() >= limits.changes || self.cost + cost > limits.bytes;
-        let batch = if full { self.take() } else { None };
-        self.cost += cost;
+        let full = self.portion.add(change.cost(), limits);
+        let batch = full.then(|| mem::take(&mut self.pending));
         self.pending.push(change);
         batch
     }
 
     /// What is left; `None` if nothing is.
     pub(super) fn take(&mut self) -> Option<Vec<Change>> {
-        self.cost = 0;
-        Some(std::mem::take(&mut self.pending)).filter(|batch| !batch.is_empty())
+        self.portion = Portion::default();
+        Some(mem::take(&mut self.pending)).filter(|batch| !batch.is_empty())
     }
 }
 

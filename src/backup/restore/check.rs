@@ -1,17 +1,15 @@
 use std::collections::VecDeque;
+use std::mem;
 
-use tokio::io::Sink;
+use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::archive::{Compression, Header, Root};
+use crate::archive::{ContentRoot, Cutter, RawBlock, Root};
 use crate::backup::compare::{Compared, Comparison, Live, Side};
-use crate::backup::output::Output;
-use crate::backup::pipeline::Pipeline;
 use crate::backup::progress::Tracker;
 use crate::backup::selection::Segment;
 use crate::client::{Client, malformed};
-use crate::error::Result;
-use crate::stream::ScanPage;
-use crate::types::{self, KeyValue, Revision};
+use crate::error::{Error, ErrorKind, Result};
+use crate::types::{KeyValue, Revision};
 
 /// What the cluster holds after a restore of the keys that the archive holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +40,7 @@ pub(super) async fn check(
     let target = Live::open(client, segments, None).await?;
     let pinned = target.pinned().ok_or_else(|| malformed("a scan ended without a page"))?;
     let mut comparison = Comparison::new(source, target, true);
-    let mut nowhere = tokio::io::sink();
-    let mut rooter = Rooter::begin(client, pinned, &mut nowhere).await?;
+    let mut rooter = Rooter::new();
     let mut found = Found { same: 0, different: 0, missing: 0, equal: true };
     while let Some(compared) = comparison.next().await? {
         progress.add(compared.keys(), compared.bytes());
@@ -60,8 +57,8 @@ pub(super) async fn check(
     })
 }
 
-/// How many keys are hashed at once.
-const PORTION: usize = 256;
+/// How many blocks are hashed at once.
+const HASHING: usize = 2;
 
 struct Found {
     same: u64,
@@ -98,39 +95,47 @@ fn held(compared: Compared) -> VecDeque<KeyValue> {
 }
 
 /// Makes the content root of keys that come in order.
-struct Rooter<'c> {
-    client: &'c Client,
-    pinned: types::Header,
-    pipeline: Pipeline<'c, Sink>,
-    /// Not hashed yet.
-    gathered: Vec<KeyValue>,
+#[derive(Debug)]
+struct Rooter {
+    cutter: Cutter,
+    /// Blocks that are hashed while others are read.
+    hashing: VecDeque<JoinHandle<[u8; 32]>>,
+    root: ContentRoot,
 }
 
-impl<'c> Rooter<'c> {
-    async fn begin(client: &'c Client, pinned: types::Header, nowhere: &'c mut Sink) -> Result<Self> {
-        let output = Output::new(nowhere);
-        let pipeline = Pipeline::begin(&Header::default(), Compression::None, output).await?;
-        Ok(Self { client, pinned, pipeline, gathered: Vec::new() })
+impl Rooter {
+    fn new() -> Self {
+        Self { cutter: Cutter::new(), hashing: VecDeque::new(), root: ContentRoot::new() }
     }
 
     async fn add(&mut self, kvs: VecDeque<KeyValue>) -> Result<()> {
-        self.gathered.extend(kvs.into_iter().map(unleased));
-        if self.gathered.len() < PORTION { Ok(()) } else { self.flush().await }
+        for kv in &kvs {
+            if let Some(block) = self.cutter.push(kv)? {
+                self.hash(block).await?;
+            }
+        }
+        Ok(())
     }
 
-    async fn flush(&mut self) -> Result<()> {
-        let kvs = std::mem::take(&mut self.gathered);
-        self.pipeline.take(ScanPage { header: self.pinned, total: 0, kvs }).await.map(drop)
+    async fn hash(&mut self, block: RawBlock) -> Result<()> {
+        self.hashing.push_back(spawn_blocking(move || block.content_hash()));
+        if self.hashing.len() > HASHING { self.take_oldest().await } else { Ok(()) }
+    }
+
+    async fn take_oldest(&mut self) -> Result<()> {
+        let Some(oldest) = self.hashing.pop_front() else { return Ok(()) };
+        let cut_off = |error| Error::new(ErrorKind::Io, "hashing a block was cut off").with_source(error);
+        self.root.add(&oldest.await.map_err(cut_off)?);
+        Ok(())
     }
 
     async fn finish(mut self) -> Result<Root> {
-        self.flush().await?;
-        self.pipeline.leases(self.client).await?;
-        Ok(self.pipeline.finish().await?.content_root)
+        if let Some(last) = mem::take(&mut self.cutter).finish() {
+            self.hash(last).await?;
+        }
+        while !self.hashing.is_empty() {
+            self.take_oldest().await?;
+        }
+        Ok(self.root.root())
     }
-}
-
-/// Leases are no part of the content; without them none has to be looked up.
-fn unleased(kv: KeyValue) -> KeyValue {
-    KeyValue { lease: None, ..kv }
 }

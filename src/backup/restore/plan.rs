@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::RestoreMode;
-use super::batch::{Batcher, Change, Limits, Target};
+use super::batch::{Limits, Portion, cost};
 use super::script::{Script, ScriptWriter, Step};
 use super::summary::{ByPrefix, Fate, PlanSummary, first_part};
 use super::write::NAMED;
@@ -134,7 +134,7 @@ impl Planner {
             Fate::Create => self.put(kv, Step::Create(1)),
             Fate::Update => self.put(kv, Step::Update(seen)),
             Fate::Delete => {
-                self.requests.add(Change::delete(kv.key.clone(), Some(seen)));
+                self.requests.delete(&kv.key);
                 // A copy, lest the step keep the page that the key came in.
                 self.script.push(Step::Delete(Bytes::copy_from_slice(&kv.key), seen))
             }
@@ -144,7 +144,7 @@ impl Planner {
 
     fn put(&mut self, kv: &KeyValue, step: Step) -> Result<()> {
         self.leases.extend(kv.lease);
-        self.requests.add(Change::put(kv.clone(), None));
+        self.requests.put(kv);
         self.script.push(step)
     }
 
@@ -189,25 +189,25 @@ impl Denied {
 /// How many transactions the changes make: puts without leases, with leases, and deletions each on their own.
 #[derive(Debug, Default)]
 struct Requests {
-    plain: Batcher,
-    leased: Batcher,
-    deletions: Batcher,
+    plain: Portion,
+    leased: Portion,
+    deletions: Portion,
     full: u64,
 }
 
 impl Requests {
-    fn add(&mut self, change: Change) {
-        let batcher = match (&change.to, change.lease()) {
-            (Target::Gone, _) => &mut self.deletions,
-            (_, Some(_)) => &mut self.leased,
-            (_, None) => &mut self.plain,
-        };
-        self.full += u64::from(batcher.push(change, Limits::default()).is_some());
+    fn put(&mut self, kv: &KeyValue) {
+        let portion = if kv.lease.is_some() { &mut self.leased } else { &mut self.plain };
+        self.full += u64::from(portion.add(cost(&kv.key, &kv.value), Limits::default()));
     }
 
-    fn count(mut self) -> u64 {
-        let rests = [self.plain.take(), self.leased.take(), self.deletions.take()];
-        self.full + rests.iter().flatten().count() as u64
+    fn delete(&mut self, key: &[u8]) {
+        self.full += u64::from(self.deletions.add(cost(key, &[]), Limits::default()));
+    }
+
+    fn count(&self) -> u64 {
+        let rests = [&self.plain, &self.leased, &self.deletions];
+        self.full + rests.iter().filter(|rest| !rest.is_empty()).count() as u64
     }
 }
 
