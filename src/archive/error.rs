@@ -98,6 +98,8 @@ pub enum Fault {
         /// Its minor version.
         minor: u16,
     },
+    /// The file is encrypted, as age does it; an archive may be inside.
+    Encrypted,
     /// The file is something else.
     NotAnArchive,
     /// A block is not the one that comes next: blocks are missing, doubled or swapped.
@@ -161,7 +163,7 @@ impl Fault {
     fn meaning(&self) -> &'static str {
         match (self, self.frame().and_then(FrameType::from_byte)) {
             (Self::Incomplete { .. } | Self::Truncated, _) => "the end of the archive is missing",
-            (Self::NotAnArchive, _) => "nothing can be read",
+            (Self::Encrypted | Self::NotAnArchive, _) => "nothing can be read",
             (Self::NewerVersion { .. } | Self::UnknownCritical { .. }, _) => {
                 "this program can't tell what it holds"
             }
@@ -186,6 +188,9 @@ impl Fault {
 
     fn advice(&self) -> &'static str {
         match self {
+            Self::Encrypted => {
+                "open it with an identity or its passphrase (ark: --identity, --passphrase-file)"
+            }
             Self::NotAnArchive => "check that this is the right file, and that it was decrypted",
             Self::TextMode => "transfer the archive again in binary mode",
             Self::NewerVersion { .. } | Self::UnknownCritical { .. } | Self::UnknownCompression(_) => {
@@ -209,12 +214,13 @@ impl FormatError {
     #[must_use]
     pub fn is_fatal(&self) -> bool {
         use Fault::{
-            Damaged, Incomplete, NewerVersion, NotAnArchive, SearchGivenUp, TextMode, Truncated,
+            Damaged, Encrypted, Incomplete, NewerVersion, NotAnArchive, SearchGivenUp, TextMode, Truncated,
             UnknownCritical,
         };
         matches!(
             self.fault,
             Damaged { .. }
+                | Encrypted
                 | Incomplete { .. }
                 | NewerVersion { .. }
                 | NotAnArchive
@@ -251,6 +257,7 @@ impl FormatError {
             Fault::NewerVersion { .. } | Fault::UnknownCritical { .. } | Fault::UnknownCompression(_) => {
                 ErrorKind::Unsupported
             }
+            Fault::Encrypted => ErrorKind::Auth,
             _ => ErrorKind::Corrupt,
         }
     }
@@ -293,6 +300,7 @@ impl fmt::Display for Fault {
             Self::NewerVersion { major, minor } => {
                 write!(f, "the archive has format version {major}.{minor}, known here is {MAJOR}.{MINOR}")
             }
+            Self::Encrypted => f.write_str("the file is encrypted"),
             Self::NotAnArchive => f.write_str("this is not an archive"),
             Self::Ordinal { expected, found } => {
                 write!(f, "block {found} stands where block {expected} belongs")
@@ -334,7 +342,7 @@ impl From<FormatError> for Error {
     fn from(error: FormatError) -> Self {
         let message = match error.fault {
             _ if error.kind() == ErrorKind::Unsupported => "the archive needs a newer program",
-            Fault::NotAnArchive => "the file can't be read as an archive",
+            Fault::Encrypted | Fault::NotAnArchive => "the file can't be read as an archive",
             Fault::Incomplete { .. } => "the archive is incomplete",
             _ => "the archive is damaged",
         };

@@ -36,11 +36,17 @@ pub(crate) fn read_preamble(bytes: &[u8]) -> Result<u16, FormatError> {
 pub(crate) fn check_magic(bytes: &[u8]) -> Result<(), FormatError> {
     // The letters survive a transfer in text mode; what stands around them is there to be destroyed.
     const NAME: &[u8] = b"ARK";
+    const AGE: &[u8] = b"age-encryption.org/";
     if bytes.iter().zip(&MAGIC).all(|(found, magic)| found == magic) {
         return Ok(());
     }
     let named = bytes.get(1..).is_some_and(|rest| rest.starts_with(NAME));
-    Err(if named { Fault::TextMode } else { Fault::NotAnArchive }.at(0))
+    Err(match () {
+        () if named => Fault::TextMode,
+        () if bytes.starts_with(AGE) => Fault::Encrypted,
+        () => Fault::NotAnArchive,
+    }
+    .at(0))
 }
 
 /// The frame of a payload other than a block.

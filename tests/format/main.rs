@@ -652,6 +652,7 @@ fn a_fatal_fault_stays() {
 #[test]
 fn other_files_are_told_apart() {
     assert_eq!(fault(b"SQLite format 3\0"), Fault::NotAnArchive);
+    assert_eq!(fault(b"age-encryption.org/v1\n-> X25519 "), Fault::Encrypted);
     assert_eq!(fault(b"\x89ARK\n\x1a\n\x01\0\0\0\0"), Fault::TextMode);
     assert_eq!(fault(b"\x09ARK\r\n\x1a\n\x01\0\0\0"), Fault::TextMode);
     assert_eq!(fault(b""), Fault::Incomplete { records: 0, blocks: 0 });

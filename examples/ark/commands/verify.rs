@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use etcd_ark::ErrorKind;
+use etcd_ark::archive::Fault;
 use etcd_ark::backup::{self, AgainstCluster, ArchiveFile, UnequalKeys, VerifyReport};
 use tokio::fs::File;
 use tokio::io::AsyncRead;
@@ -93,6 +94,10 @@ fn agreement(against: &AgainstCluster) -> Result<(), Failure> {
 
 fn verdict(report: &VerifyReport) -> (Report, Result<(), Failure>) {
     let outcome = match report.findings.len() {
+        _ if report.findings.iter().any(|finding| finding.fault == Fault::Encrypted) => {
+            Err(Failure::new(Exit::Auth, "the archive is encrypted")
+                .help("name what opens it with --identity or --passphrase-file"))
+        }
         0 => report.check().map_err(Failure::from),
         1 => Err(Failure::new(Exit::Corrupt, "the archive is not good: 1 finding")),
         count => Err(Failure::new(Exit::Corrupt, format!("the archive is not good: {count} findings"))),
