@@ -16,7 +16,8 @@ use crate::types::KeyValue;
 pub struct Cutter {
     ordinal: u64,
     open: Option<RawBlock>,
-    last_key: Bytes,
+    /// A copy: counting one more reference to each key, and one less, costs more than its few bytes.
+    last_key: Vec<u8>,
 }
 
 impl Cutter {
@@ -39,7 +40,8 @@ impl Cutter {
         put_record(&mut block.frame, kv);
         block.records += 1;
         block.bytes += len;
-        self.last_key = kv.key.clone();
+        self.last_key.clear();
+        self.last_key.extend_from_slice(&kv.key);
         let ends = ends_block(block.bytes, len, &kv.key);
         Ok(if ends { self.cut() } else { None })
     }
@@ -68,7 +70,6 @@ impl Cutter {
     fn cut(&mut self) -> Option<RawBlock> {
         let mut block = self.open.take()?;
         self.ordinal += 1;
-        // A copy, lest the block keep alive the response that the key came in.
         block.last_key = Bytes::copy_from_slice(&self.last_key);
         Some(block)
     }

@@ -75,7 +75,8 @@ pub(crate) struct ContentHasher {
     buffer: Vec<u8>,
 }
 
-/// Enough for BLAKE3's widest SIMD, small enough for the cache.
+/// Enough for BLAKE3's widest SIMD, small enough for the cache. The hasher is given nothing but multiples of this
+/// power of two: behind an odd length it falls back to short runs until its tree is even again.
 const BUFFER_BYTES: usize = 64 << 10;
 
 impl ContentHasher {
@@ -87,16 +88,21 @@ impl ContentHasher {
     fn add_piece(&mut self, piece: &[u8]) {
         // Records are limited far below 4 GiB, by the cutter and by the reader.
         let len = u32::try_from(piece.len()).unwrap_or(u32::MAX);
-        self.buffer.extend_from_slice(&len.to_le_bytes());
-        if piece.len() >= BUFFER_BYTES {
+        self.add_bytes(&len.to_le_bytes());
+        self.add_bytes(piece);
+    }
+
+    fn add_bytes(&mut self, mut bytes: &[u8]) {
+        while let Some((fitting, rest)) = bytes.split_at_checked(BUFFER_BYTES - self.buffer.len()) {
+            self.buffer.extend_from_slice(fitting);
             self.flush();
-            self.hasher.update(piece);
-            return;
+            // What fills the buffer many times needs no copy.
+            let whole = rest.len() - rest.len() % BUFFER_BYTES;
+            let (whole, rest) = rest.split_at(whole);
+            self.hasher.update(whole);
+            bytes = rest;
         }
-        self.buffer.extend_from_slice(piece);
-        if self.buffer.len() >= BUFFER_BYTES {
-            self.flush();
-        }
+        self.buffer.extend_from_slice(bytes);
     }
 
     fn flush(&mut self) {

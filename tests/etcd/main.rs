@@ -40,6 +40,7 @@ mod plan;
 mod policies;
 mod restore;
 mod scan;
+mod scan_stuck;
 mod scan_ways;
 mod services;
 mod snapshot;

@@ -15,9 +15,9 @@ use crate::support::{Builder, Cluster, Fault, Proxy, Server};
 
 /// The first version with streams.
 const STREAMS: &str = "3.7.3";
-const KEYS: usize = 8000;
+pub(crate) const KEYS: usize = 8000;
 
-fn value() -> String {
+pub(crate) fn value() -> String {
     "v".repeat(1000)
 }
 
@@ -120,12 +120,12 @@ async fn every_way_gives_every_key_once_in_order_however_many_parts_are_read_at_
 }
 
 /// A scan of small parts, so that there is a middle in which something can happen.
-fn in_small_parts(way: ScanWay) -> Scan {
+pub(crate) fn in_small_parts(way: ScanWay) -> Scan {
     Scan::all().way(way).page_bytes(100_000).max_in_flight_bytes(1 << 20)
 }
 
 /// All keys of [`load`] must come, those in `scan` after its first page.
-async fn assert_goes_on(mut scan: ScanStream, already: usize) {
+pub(crate) async fn assert_goes_on(mut scan: ScanStream, already: usize) {
     let (mut expected, mut pages) = (already, 0);
     while let Some(page) = scan.next_page().await.unwrap() {
         for kv in page.kvs {
@@ -150,7 +150,7 @@ async fn struck(builder: Builder, way: ScanWay, strike: impl AsyncFn(&mut Cluste
     assert_goes_on(scan, already).await;
 }
 
-const WAYS: [(&str, ScanWay); 2] = [("3.5.1", ScanWay::Pages), (STREAMS, ScanWay::Streams)];
+pub(crate) const WAYS: [(&str, ScanWay); 2] = [("3.5.1", ScanWay::Pages), (STREAMS, ScanWay::Streams)];
 
 #[tokio::test]
 async fn a_scan_goes_on_while_a_member_is_paused() {
@@ -267,7 +267,7 @@ async fn a_caller_who_takes_nothing_holds_the_servers_up() {
 }
 
 /// Writes so many values of 100 kB.
-async fn load_large(client: &Client, count: usize) {
+pub(crate) async fn load_large(client: &Client, count: usize) {
     for number in 0..count {
         client.put(format!("large{number:04}"), vec![b'v'; 100_000]).await.unwrap();
     }

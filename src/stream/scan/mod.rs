@@ -6,6 +6,7 @@ mod plan;
 mod reader;
 mod scan_stream;
 mod segment;
+mod sizing;
 mod streamless;
 
 use std::time::Duration;

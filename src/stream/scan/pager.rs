@@ -2,29 +2,18 @@
 
 use std::collections::VecDeque;
 
-use super::plan::{Ask, Contradiction, Keys, PageSize, Plan, Wish};
+use super::plan::{Ask, Contradiction, Keys, Plan, Wish};
+use super::sizing::{Sizing, bytes_of};
 use crate::client::{GetResult, malformed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{ClusterId, Header, KeyRange, KeyValue, Revision};
-
-/// How many keys the first page asks for: few enough that even the largest values (1.5 MiB by
-/// default) make an answer of bounded size.
-const FIRST_LIMIT: u64 = 32;
-/// How much larger than the ones before a page may be: values further on may be larger than those seen.
-const MAX_GROWTH: u64 = 4;
-const MAX_LIMIT: u64 = 1 << 16;
-/// How much more than wished a page may hold, where that saves work.
-const STRETCH: u64 = 2;
 
 /// A position in a scan.
 #[derive(Clone, Debug)]
 pub(super) struct Pager {
     revision: Option<Revision>,
     pinned: Option<Header>,
-    page: PageSize,
-    page_bytes: usize,
-    /// How many bytes a key and its value have, going by the last page.
-    key_bytes: u64,
+    sizing: Sizing,
     plan: Plan,
     /// Requests under way.
     asked: Vec<Asked>,
@@ -63,23 +52,22 @@ pub(super) struct Page {
 
 impl Pager {
     pub(super) fn new(range: &KeyRange, revision: Option<Revision>, page_bytes: usize) -> Self {
-        let page = PageSize { keys: FIRST_LIMIT, most: FIRST_LIMIT };
-        let (plan, asked, ready) = (whole(range), Vec::new(), VecDeque::new());
-        let key_bytes = page_bytes as u64 / FIRST_LIMIT;
-        Self { revision, pinned: None, page, page_bytes, key_bytes, plan, asked, ready, held: 0 }
+        let (sizing, plan) = (Sizing::new(page_bytes), whole(range));
+        let (asked, ready) = (Vec::new(), VecDeque::new());
+        Self { revision, pinned: None, sizing, plan, asked, ready, held: 0 }
     }
 
     /// What to ask for next; `None` if there is nothing, or nothing yet.
     pub(super) fn request(&mut self, ahead: bool) -> Option<Request> {
-        let ask = self.plan.ask(Wish { page: self.page, whole: false, ahead })?;
-        let bytes = usize::try_from(ask.limit.saturating_mul(self.key_bytes)).unwrap_or(usize::MAX);
+        let ask = self.plan.ask(Wish { page: self.sizing.page(), whole: false, ahead })?;
+        let bytes = usize::try_from(self.sizing.bytes_of(ask.limit)).unwrap_or(usize::MAX);
         Some(self.note(ask, bytes))
     }
 
     /// As [`Pager::request`], for answers that come in parts; they are best of this size.
     pub(super) fn stream(&mut self, ahead: bool, bytes: usize) -> Option<Request> {
-        let most = (bytes as u64 / self.key_bytes.max(1)).max(1);
-        let ask = self.plan.ask(Wish { page: PageSize { keys: most, most }, whole: true, ahead })?;
+        let page = self.sizing.page_of(bytes);
+        let ask = self.plan.ask(Wish { page, whole: true, ahead })?;
         Some(self.note(ask, bytes))
     }
 
@@ -132,7 +120,7 @@ impl Pager {
 
     /// How many bytes are left, going by those before; `None` before the first answer.
     pub(super) fn bytes_left(&self) -> Option<u64> {
-        self.plan.left().map(|left| left.saturating_mul(self.key_bytes))
+        self.plan.left().map(|left| self.sizing.bytes_of(left))
     }
 
     /// Takes the answer to a request.
@@ -144,10 +132,10 @@ impl Pager {
         self.pinned.get_or_insert(header);
         self.revision.get_or_insert(header.revision);
         self.hold(&kvs);
-        let page = self.next_page(&kvs);
+        let next = self.sizing.after(&kvs);
         self.plan.answered(id, Keys { header, kvs }, count).map_err(contradiction)?;
         self.hand_out();
-        self.page = page;
+        self.sizing = next;
         if is_first && count == 0 {
             self.ready.push_back(Page { header, left: 0, kvs: Vec::new() });
         }
@@ -190,11 +178,8 @@ impl Pager {
     }
 
     fn hold(&mut self, kvs: &[KeyValue]) {
-        let bytes = bytes_of(kvs);
-        self.held += bytes;
-        if let Some(each) = bytes.checked_div(kvs.len()) {
-            self.key_bytes = each as u64;
-        }
+        self.held += bytes_of(kvs);
+        self.sizing.see(kvs);
     }
 
     fn end(&mut self, id: u64) -> Option<Asked> {
@@ -203,7 +188,7 @@ impl Pager {
     }
 
     fn hand_out(&mut self) {
-        while let Some((left, Keys { header, kvs })) = self.plan.hand_out(self.page) {
+        while let Some((left, Keys { header, kvs })) = self.plan.hand_out(self.sizing.page()) {
             self.ready.push_back(Page { header, left, kvs });
         }
     }
@@ -217,15 +202,6 @@ impl Pager {
             return Err(malformed("a page's keys are not as many as it says"));
         }
         Ok(())
-    }
-
-    /// As many keys as make a page of the wished size, going by these.
-    fn next_page(&self, kvs: &[KeyValue]) -> PageSize {
-        let bytes = bytes_of(kvs);
-        let most = self.page.keys.max(MAX_GROWTH * kvs.len() as u64).min(MAX_LIMIT);
-        let fitting = (self.page_bytes.saturating_mul(kvs.len())).checked_div(bytes);
-        let keys = fitting.map_or(most, |fitting| (fitting as u64).clamp(1, most));
-        PageSize { keys, most: keys * STRETCH }
     }
 }
 
@@ -263,11 +239,6 @@ pub(super) fn same_cluster(expected: ClusterId, answered: ClusterId) -> Result<(
     ))
 }
 
-/// How many bytes the keys and values have.
-pub(super) fn bytes_of(kvs: &[KeyValue]) -> usize {
-    kvs.iter().map(|kv| kv.key.len() + kv.value.len()).sum()
-}
-
 /// etcd's spelling of the end of all keys.
 const NO_END: &[u8] = b"\0";
 
@@ -275,6 +246,7 @@ const NO_END: &[u8] = b"\0";
 mod tests {
     use bytes::Bytes;
 
+    use super::super::plan::PageSize;
     use super::*;
     use crate::types::{Header, MemberId};
 
@@ -330,7 +302,8 @@ mod tests {
         for (value_len, keys) in [(0, 128), (16, 50), (496, 2), (5000, 1)] {
             let mut pager = pager();
             pager.received(0, first_page(value_len, 1000)).unwrap();
-            assert_eq!(pager.page, PageSize { keys, most: 2 * keys }, "values of {value_len} bytes");
+            let expected = PageSize { keys, most: 2 * keys };
+            assert_eq!(pager.sizing.page(), expected, "values of {value_len} bytes");
         }
     }
 
@@ -338,9 +311,9 @@ mod tests {
     fn a_page_of_few_keys_is_no_reason_to_ask_for_many() {
         let mut pager = pager();
         pager.received(0, first_page(100, 1000)).unwrap();
-        assert_eq!(pager.page.keys, 9);
-        assert_eq!(pager.next_page(&answer(&["k"], 1, 1).kvs).keys, 9);
-        assert_eq!(pager.next_page(&[]).keys, 9);
+        assert_eq!(pager.sizing.page().keys, 9);
+        assert_eq!(pager.sizing.after(&answer(&["k"], 1, 1).kvs).page().keys, 9);
+        assert_eq!(pager.sizing.after(&[]).page().keys, 9);
     }
 
     #[test]

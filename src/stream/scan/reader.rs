@@ -5,9 +5,10 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep_until;
 
 use super::pace::Pace;
-use super::pager::{Page, Pager, Request, bytes_of};
+use super::pager::{Page, Pager, Request};
 use super::scan_stream::ScanPage;
 use super::segment::{Segment, Source};
+use super::sizing::bytes_of;
 use super::streamless::Streamless;
 use super::{Scan, ScanWay};
 use crate::client::{Client, Get, GetResult};

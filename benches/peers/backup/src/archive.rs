@@ -9,6 +9,8 @@ use crate::values;
 
 const LEVEL: i32 = 1;
 const ROUNDS: usize = 5;
+/// What blocks have on average.
+const BLOCK: usize = 256 << 10;
 /// As programs read files.
 const PIECE: usize = 1 << 20;
 
@@ -54,6 +56,29 @@ fn decode(archive: &[u8]) -> Result<usize, etcd_ark::Error> {
     Ok(records)
 }
 
+/// What the format asks for of each block, and nothing else: zstd, with a context and an output that are kept.
+fn compress_blocks(plain: &[u8]) -> Result<Vec<Vec<u8>>, std::io::Error> {
+    let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
+    let mut out = vec![0; 2 * BLOCK];
+    let compress = |block| {
+        let len = compressor.compress_to_buffer(block, &mut out[..])?;
+        Ok(out[..len].to_vec())
+    };
+    plain.chunks(BLOCK).map(compress).collect()
+}
+
+fn decompress_blocks(blocks: &[Vec<u8>]) -> Result<usize, std::io::Error> {
+    let mut decompressor = zstd::bulk::Decompressor::new()?;
+    let mut out = vec![0; BLOCK];
+    blocks.iter().map(|block| decompressor.decompress_to_buffer(block, &mut out[..])).sum()
+}
+
+/// And the hashes: of records and of their content, and of frames.
+fn hash_blocks(plain: &[u8], blocks: &[Vec<u8>]) -> Vec<blake3::Hash> {
+    let twice = plain.chunks(BLOCK).flat_map(|block| [block, block]);
+    twice.chain(blocks.iter().map(Vec::as_slice)).map(blake3::hash).collect()
+}
+
 /// Processor time so far, of all threads.
 fn processor() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
@@ -83,16 +108,30 @@ pub async fn measure(bytes: usize, value_bytes: usize) -> Result<(), String> {
     let zstd = zstd.map_err(failed)?;
     let (decode, decoded) = timed(|| decode(&archive));
     let (decompress, decompressed) = timed(|| zstd::bulk::decompress(&zstd, plain.len()));
+    let (compress_blocks, blocks) = timed(|| compress_blocks(&plain));
+    let blocks = blocks.map_err(failed)?;
+    let (decompress_blocks, raw_bytes) = timed(|| decompress_blocks(&blocks));
+    let (hash, hashes) = timed(|| hash_blocks(&plain, &blocks));
     let handle = tokio::runtime::Handle::current();
     let (verify, report) = tokio::task::block_in_place(|| timed(|| handle.block_on(verify(&archive[..]))));
 
     let good = decoded.map_err(told)? == records.len() && report.map_err(told)?.is_good();
+    let good = good && raw_bytes.map_err(failed)? == plain.len() && hashes.len() == 3 * blocks.len();
     if !good || decompressed.map_err(failed)? != plain {
         return Err("what came back is not what went in".to_owned());
     }
-    let (bytes, archive_bytes) = (plain.len(), archive.len());
-    println!(
-        r#"{{"bytes": {bytes}, "archive_bytes": {archive_bytes}, "encode": {encode:.4}, "compress": {compress:.4}, "decode": {decode:.4}, "decompress": {decompress:.4}, "verify": {verify:.4}}}"#
-    );
+    let figures = [
+        ("encode", encode),
+        ("compress", compress),
+        ("compress_blocks", compress_blocks),
+        ("decode", decode),
+        ("decompress", decompress),
+        ("decompress_blocks", decompress_blocks),
+        ("verify", verify),
+        ("hash", hash),
+    ];
+    let figures: String =
+        figures.iter().map(|(name, seconds)| format!(r#", "{name}": {seconds:.4}"#)).collect();
+    println!(r#"{{"bytes": {}, "archive_bytes": {}{figures}}}"#, plain.len(), archive.len());
     Ok(())
 }

@@ -67,8 +67,9 @@ impl Read {
         let seconds = self.began.elapsed().as_secs_f64();
         let Self { keys, bytes, pages, .. } = self;
         let (first, last) = (self.between(0.0, 0.1), self.between(0.9, 1.0));
+        let opening = self.marks.first().map_or(0.0, |(_, at)| *at);
         format!(
-            r#"{{"keys": {keys}, "bytes": {bytes}, "pages": {pages}, "seconds": {seconds:.4}, "first": {first:.4}, "last": {last:.4}}}"#
+            r#"{{"keys": {keys}, "bytes": {bytes}, "pages": {pages}, "seconds": {seconds:.4}, "opening": {opening:.4}, "first": {first:.4}, "last": {last:.4}}}"#
         )
     }
 }

@@ -17,6 +17,8 @@ use self::shapes::{Random, Shape, adverse, natural};
 /// What pages aim at, in keys, where values are of one size.
 const PAGE: usize = 1000;
 const VALUE: usize = 100;
+/// How many keys the first pages have at most: as few as is safe, then up to eight times as many as the one before.
+const GROWING: [usize; 3] = [32, 256, 1024];
 
 fn keys_of_a_shape() -> usize {
     env::var("ETCD_ARK_MODEL_KEYS").map_or(100_000, |keys| keys.parse().expect("a number of keys"))
@@ -67,10 +69,17 @@ impl Row {
         self.figures.visited as f64 / self.figures.keys as f64
     }
 
-    /// The least is pages of the largest size that is ever asked for.
     fn requests_to_least(&self) -> f64 {
-        self.figures.requests as f64 / self.figures.keys.div_ceil(2 * PAGE as u64) as f64
+        self.figures.requests as f64 / least_requests(self.figures.keys) as f64
     }
+}
+
+/// Pages of the largest size that is ever asked for, behind the first ones: how large values are nobody knows at first.
+fn least_requests(keys: u64) -> u64 {
+    let grown = GROWING.map(|page| page as u64);
+    let needed = |at: usize| grown[..at].iter().sum::<u64>() < keys;
+    let small = (0..grown.len()).filter(|&at| needed(at)).count() as u64;
+    small + keys.saturating_sub(grown.iter().sum()).div_ceil(2 * PAGE as u64)
 }
 
 fn mean(rows: &[Row], figure: impl Fn(&Row) -> f64) -> f64 {

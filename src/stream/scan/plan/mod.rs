@@ -4,14 +4,17 @@ mod cost;
 mod guess;
 mod level;
 mod row;
+mod stretch;
 mod trail;
 
 use std::borrow::Cow;
 
 use self::cost::ROUND_TRIP;
 use self::guess::{Guess, Left, Step};
-use self::row::{Asked, End, Read, Row, State, Stretch};
-pub(super) use self::row::{Contradiction, Keys};
+pub(super) use self::row::Contradiction;
+use self::row::Row;
+pub(super) use self::stretch::Keys;
+use self::stretch::{Asked, End, Read, State, Stretch};
 use self::trail::Trail;
 
 /// How many keys a request may take.
