@@ -210,7 +210,7 @@ impl RecordReader<'_> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) or [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt).
+    /// [`ErrorKind::Io`] or [`ErrorKind::Corrupt`].
     ///
     /// # Cancel safety
     ///

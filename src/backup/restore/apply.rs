@@ -92,8 +92,8 @@ impl<'a> RestorePlan<'a> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) if the mode is [`RestoreMode::Refuse`](super::RestoreMode)
-    /// and there are conflicts; [`ErrorKind::PermissionDenied`](crate::ErrorKind::PermissionDenied) if the user may not
+    /// [`ErrorKind::Conflict`] if the mode is [`RestoreMode::Refuse`](super::RestoreMode)
+    /// and there are conflicts; [`ErrorKind::PermissionDenied`] if the user may not
     /// write some of the keys, as far as the user's roles say; nothing is written then. Afterwards, as [`Client::send`], naming the keys at which it
     /// stopped and how many were written.
     ///
