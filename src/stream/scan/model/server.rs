@@ -113,16 +113,30 @@ impl Server {
 const HEADER: Header =
     Header { cluster_id: ClusterId(1), member_id: MemberId(1), revision: Revision(1), raft_term: 1 };
 
-/// How many entries pages towards the far end visit, their limits learned from the pages before.
-pub(super) fn far_end(server: &Server, page_bytes: usize) -> u64 {
-    let (mut rest, mut limit, mut visited) = (&server.kvs[..], 32, 0);
+/// What pages towards the far end come to, their limits learned from the pages before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FarEnd {
+    pub(super) visited: u64,
+    requests: u64,
+}
+
+impl FarEnd {
+    /// What a scan may visit: requests for nothing count as round trips, so round trips that it saves do, too.
+    pub(super) fn allows(&self, scan: &Figures) -> u64 {
+        self.visited + EMPTY * self.requests.saturating_sub(scan.requests)
+    }
+}
+
+pub(super) fn far_end(server: &Server, page_bytes: usize) -> FarEnd {
+    let (mut rest, mut limit, mut visited, mut requests) = (&server.kvs[..], 32, 0, 0);
     while !rest.is_empty() {
         visited += rest.len() as u64;
+        requests += 1;
         let (page, after) = rest.split_at(rest.len().min(limit));
         limit = (page_bytes * page.len() / size(page)).clamp(1, 4 * limit);
         rest = after;
     }
-    visited
+    FarEnd { visited, requests }
 }
 
 fn size(kvs: &[KeyValue]) -> usize {
