@@ -6,7 +6,7 @@ use etcd_ark::{
     Client, Credentials, ErrorKind, Get, KeyRange, LeaseId, LeaseKeeper, LeaseLost, LeaseTimeToLive, Put,
     RevokeLease,
 };
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
@@ -122,8 +122,8 @@ pub(crate) async fn count(client: &Client) -> u64 {
 }
 
 pub(crate) fn assert_all_held(leases: &[LeaseKeeper], after: &str) {
-    let lost = leases.iter().filter(|lease| !lease.is_held()).count();
-    assert_eq!(lost, 0, "so many of {} were lost, after {after}", leases.len());
+    let lost: Vec<_> = leases.iter().filter_map(|lease| lease.lost().now_or_never()).collect();
+    assert!(lost.is_empty(), "{} of {} were lost, after {after}: {:?}", lost.len(), leases.len(), lost[0]);
 }
 
 async fn user(server: &Server, name: &str) -> Client {
