@@ -61,7 +61,7 @@ async fn serves_again(client: &Client, member: usize) {
             sleep(Duration::from_millis(50)).await;
         }
     };
-    timeout(Duration::from_secs(5), back).await.expect("it is asked again");
+    timeout(Duration::from_secs(15), back).await.expect("it is asked again");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
