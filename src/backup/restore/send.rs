@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::sleep_until;
 
 use super::batch::{Batcher, Change};
 use super::feed::Feed;
@@ -22,6 +22,8 @@ const CUT_AHEAD: usize = 8;
 pub(super) struct Sender<'a> {
     writer: &'a BatchWriter,
     pace: Pace,
+    /// The next batch, and how long it is held back.
+    held: Option<(Instant, Vec<Change>)>,
     progress: Tracker,
     written: Written,
     total: u64,
@@ -34,7 +36,7 @@ type InFlight<'a> = FuturesUnordered<BoxFuture<'a, (Result<Written>, Duration)>>
 
 impl<'a> Sender<'a> {
     pub(super) fn new(writer: &'a BatchWriter, pace: Pace, progress: Tracker, total: u64) -> Self {
-        Self { writer, pace, progress, written: Written::default(), total, ambiguous: false }
+        Self { writer, pace, held: None, progress, written: Written::default(), total, ambiguous: false }
     }
 
     /// What all batches came to.
@@ -67,17 +69,28 @@ impl<'a> Sender<'a> {
         loop {
             tokio::select! {
                 Some(outcome) = in_flight.next() => self.settle(outcome)?,
-                batch = cut.recv(), if in_flight.len() < self.pace.window() => match batch {
-                    Some(batch) => self.start(in_flight, batch).await,
+                batch = self.next_due(cut), if in_flight.len() < self.pace.window() => match batch {
+                    Some(batch) => in_flight.push(timed(self.writer.write(batch)).boxed()),
                     None => return Ok(()),
                 },
             }
         }
     }
 
-    async fn start(&mut self, in_flight: &mut InFlight<'a>, batch: Vec<Change>) {
-        sleep(self.pace.wait(batch.len(), Instant::now())).await;
-        in_flight.push(timed(self.writer.write(batch)).boxed());
+    /// The next batch, once the pace allows it. Cancel-safe: a batch that is held back is not lost, so that those
+    /// under way can be looked after meanwhile.
+    async fn next_due(&mut self, cut: &mut mpsc::Receiver<Vec<Change>>) -> Option<Vec<Change>> {
+        if self.held.is_none() {
+            let batch = cut.recv().await?;
+            let now = Instant::now();
+            self.held = Some((now + self.pace.wait(batch.len(), now), batch));
+        }
+        let due = self.held.as_ref()?.0;
+        // Not even a timer that has run out is free: it may wait for the next millisecond.
+        if due > Instant::now() {
+            sleep_until(due.into()).await;
+        }
+        self.held.take().map(|(_, batch)| batch)
     }
 
     /// Awaits everything; the first failure counts.
