@@ -14,6 +14,7 @@ mod decrypted;
 mod diff;
 mod facts;
 mod grants;
+mod in_order;
 mod interchange;
 mod keys;
 mod leases;

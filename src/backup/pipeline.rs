@@ -1,17 +1,17 @@
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::mem;
 
 use tokio::io::AsyncWrite;
-use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::facts::{read_auth, read_members};
+use super::in_order::InOrder;
 use super::leases::read_leases;
 use super::output::Output;
 use crate::archive::{
     Auth, Compression, Cutter, Encoder, Header, Members, Options, RawBlock, SealedBlock, Summary,
 };
 use crate::client::Client;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::stream::ScanPage;
 use crate::types::LeaseId;
 
@@ -21,7 +21,7 @@ const SEALING: usize = 4;
 /// Cut, hash and compress on other threads, write in order.
 pub(super) struct Pipeline<'w, W> {
     cutter: Cutter,
-    sealing: VecDeque<JoinHandle<SealedBlock>>,
+    sealing: InOrder<SealedBlock>,
     compression: Compression,
     encoder: Encoder,
     leases: BTreeSet<LeaseId>,
@@ -36,7 +36,7 @@ impl<'w, W: AsyncWrite + Unpin> Pipeline<'w, W> {
     ) -> Result<Self> {
         let (encoder, start) = Encoder::new(header)?;
         output.write(&start).await?;
-        let (sealing, leases) = (VecDeque::new(), BTreeSet::new());
+        let (sealing, leases) = (InOrder::of(SEALING), BTreeSet::new());
         Ok(Self { cutter: Cutter::new(), sealing, compression, encoder, leases, output })
     }
 
@@ -55,15 +55,13 @@ impl<'w, W: AsyncWrite + Unpin> Pipeline<'w, W> {
 
     async fn seal(&mut self, block: RawBlock) -> Result<()> {
         let compression = self.compression;
-        self.sealing.push_back(spawn_blocking(move || block.seal(compression)));
-        if self.sealing.len() > SEALING { self.append_oldest().await } else { Ok(()) }
+        match self.sealing.push(move || block.seal(compression)).await? {
+            Some(oldest) => self.append(oldest).await,
+            None => Ok(()),
+        }
     }
 
-    async fn append_oldest(&mut self) -> Result<()> {
-        let Some(oldest) = self.sealing.pop_front() else { return Ok(()) };
-        let sealed = oldest.await.map_err(|error| {
-            Error::new(ErrorKind::Io, "compressing a block was cut off").with_source(error)
-        })?;
+    async fn append(&mut self, sealed: SealedBlock) -> Result<()> {
         self.output.write(&self.encoder.append(sealed)?).await
     }
 
@@ -72,8 +70,8 @@ impl<'w, W: AsyncWrite + Unpin> Pipeline<'w, W> {
         if let Some(last) = mem::take(&mut self.cutter).finish() {
             self.seal(last).await?;
         }
-        while !self.sealing.is_empty() {
-            self.append_oldest().await?;
+        while let Some(oldest) = self.sealing.next().await? {
+            self.append(oldest).await?;
         }
         let leases = read_leases(client, mem::take(&mut self.leases)).await?;
         self.output.write(&self.encoder.leases(&leases)?).await?;

@@ -1,9 +1,8 @@
-use std::collections::VecDeque;
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::in_order::InOrder;
 use super::progress::{Observer, Phase, Tracker};
 use super::source::Source;
 use crate::archive::{
@@ -156,7 +155,7 @@ pub(super) fn cannot_read(error: io::Error) -> Error {
 /// Splits an archive into frames, checks them on other threads, and takes the results in order.
 struct Verifier {
     decoder: Decoder,
-    opening: VecDeque<JoinHandle<Opened>>,
+    opening: InOrder<Opened>,
     report: VerifyReport,
     salvage: Option<Salvage>,
     progress: Tracker,
@@ -167,7 +166,7 @@ struct Verifier {
 impl Verifier {
     fn new(observer: &Observer, salvage: Option<Salvage>) -> Self {
         let progress = observer.begin(Phase::Verifying, None);
-        let (decoder, opening) = (Decoder::new(), VecDeque::new());
+        let (decoder, opening) = (Decoder::new(), InOrder::of(OPENING));
         Self { decoder, opening, report: VerifyReport::default(), salvage, progress, ended: false }
     }
 
@@ -191,9 +190,8 @@ impl Verifier {
 
     async fn take_frames(&mut self) -> Result<()> {
         while let Some(frame) = self.pull() {
-            self.opening.push_back(spawn_blocking(|| frame.open()));
-            if self.opening.len() > OPENING {
-                self.accept_oldest().await?;
+            if let Some(oldest) = self.opening.push(|| frame.open()).await? {
+                self.accept(oldest);
             }
         }
         Ok(())
@@ -207,18 +205,13 @@ impl Verifier {
         pulled.ok().flatten()
     }
 
-    async fn accept_oldest(&mut self) -> Result<()> {
-        let Some(oldest) = self.opening.pop_front() else { return Ok(()) };
-        let opened = oldest
-            .await
-            .map_err(|error| Error::new(ErrorKind::Io, "checking a frame was cut off").with_source(error))?;
+    fn accept(&mut self, opened: Opened) {
         let accepted = self.decoder.accept(opened);
         self.note(&accepted);
         if let Some(finding) = accepted.fault {
             self.ended |= finding.is_fatal();
             self.report.add(finding);
         }
-        Ok(())
     }
 
     fn note(&mut self, accepted: &Accepted) {
@@ -240,8 +233,8 @@ impl Verifier {
     async fn finish(mut self) -> Result<(VerifyReport, Salvaged)> {
         self.decoder.close();
         self.take_frames().await?;
-        while !self.opening.is_empty() {
-            self.accept_oldest().await?;
+        while let Some(oldest) = self.opening.next().await? {
+            self.accept(oldest);
         }
         self.report.lost = self.decoder.lost_keys();
         let salvaged = self.salvage.map(|salvage| salvage.finish(&self.decoder)).unwrap_or_default();

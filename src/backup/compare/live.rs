@@ -1,14 +1,13 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::mem;
 
-use tokio::task::{JoinHandle, spawn_blocking};
-
 use super::run::Run;
 use crate::archive::{Compression, ContentRoot, Cutter, RawBlock, Root};
+use crate::backup::in_order::InOrder;
 use crate::backup::leasing::Leasing;
 use crate::backup::selection::Segment;
 use crate::client::Client;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::stream::{Scan, ScanStream};
 use crate::types::{Header, KeyRange, KeyValue, LeaseId, Revision};
 
@@ -24,7 +23,7 @@ pub(in crate::backup) struct Live {
     current: Option<Reading>,
     pinned: Option<Header>,
     leases: BTreeSet<LeaseId>,
-    hashing: VecDeque<JoinHandle<Run>>,
+    hashing: InOrder<Run>,
     content: ContentRoot,
 }
 
@@ -68,7 +67,7 @@ impl Live {
 
     async fn begin(client: &Client, segments: &[Segment], part: Part, at: Option<Revision>) -> Result<Self> {
         let (segments, client) = (segments.iter().cloned().collect(), client.clone());
-        let (leases, hashing) = (BTreeSet::new(), VecDeque::new());
+        let (leases, hashing) = (BTreeSet::new(), InOrder::of(HASHING));
         let content = ContentRoot::new();
         let mut live = Self { client, segments, part, current: None, pinned: None, leases, hashing, content };
         live.next_segment(at);
@@ -87,12 +86,10 @@ impl Live {
     }
 
     pub(in crate::backup) async fn next_run(&mut self) -> Result<Option<Run>> {
-        while self.hashing.len() < HASHING && self.read_page().await? {}
-        let Some(oldest) = self.hashing.pop_front() else { return Ok(None) };
-        let cut_off = |error| Error::new(ErrorKind::Io, "hashing a block was cut off").with_source(error);
-        let run = oldest.await.map_err(cut_off)?;
-        run.content_hash().iter().for_each(|hash| self.content.add(hash));
-        Ok(Some(run))
+        while !self.hashing.is_full() && self.read_page().await? {}
+        let run = self.hashing.next().await?;
+        run.iter().filter_map(Run::content_hash).for_each(|hash| self.content.add(&hash));
+        Ok(run)
     }
 
     /// The content root of what came so far: that of an archive of it, if every key of one range is selected, under its
@@ -117,10 +114,10 @@ impl Live {
         match page {
             Some(page) => {
                 self.leases.extend(page.kvs.iter().filter_map(|kv| kv.lease));
-                self.hashing.extend(reading.take(page.kvs)?);
+                reading.take(page.kvs, &mut self.hashing)?;
             }
             None => {
-                self.hashing.extend(reading.rest());
+                reading.finish(&mut self.hashing);
                 self.next_segment(self.pinned.map(|header| header.revision));
             }
         }
@@ -161,28 +158,28 @@ impl Part {
 }
 
 impl Reading {
-    /// The blocks that the records complete.
-    fn take(&mut self, kvs: Vec<KeyValue>) -> Result<Vec<JoinHandle<Run>>> {
+    /// Has the blocks hashed that the records complete.
+    fn take(&mut self, kvs: Vec<KeyValue>, hashing: &mut InOrder<Run>) -> Result<()> {
         if !self.segment.is_plain() {
             let wanted = kvs.into_iter().filter_map(|kv| self.part.wanted(&self.segment, kv)).collect();
-            return Ok(vec![spawn_blocking(|| Run::open(wanted))]);
+            hashing.begin(|| Run::open(wanted));
+            return Ok(());
         }
-        let mut completed = Vec::new();
         for kv in kvs {
             let block = self.cutter.push(&kv)?;
             self.gathered.push(kv);
-            completed.extend(block.map(|block| self.hashed(block)));
+            block.into_iter().for_each(|block| self.hash(block, hashing));
         }
-        Ok(completed)
+        Ok(())
     }
 
-    fn rest(&mut self) -> Option<JoinHandle<Run>> {
-        let block = mem::take(&mut self.cutter).finish()?;
-        Some(self.hashed(block))
+    fn finish(&mut self, hashing: &mut InOrder<Run>) {
+        let last = mem::take(&mut self.cutter).finish();
+        last.into_iter().for_each(|block| self.hash(block, hashing));
     }
 
-    fn hashed(&mut self, block: RawBlock) -> JoinHandle<Run> {
+    fn hash(&mut self, block: RawBlock, hashing: &mut InOrder<Run>) {
         let (kvs, leasing) = (mem::take(&mut self.gathered), self.part.leasing());
-        spawn_blocking(move || Run::releasing(kvs, &block.seal(Compression::None).entry(0), &leasing))
+        hashing.begin(move || Run::releasing(kvs, &block.seal(Compression::None).entry(0), &leasing));
     }
 }

@@ -1,14 +1,13 @@
 use std::collections::VecDeque;
 use std::mem;
 
-use tokio::task::{JoinHandle, spawn_blocking};
-
-use crate::archive::{ContentRoot, Cutter, RawBlock, Root};
+use crate::archive::{ContentRoot, Cutter, Root};
 use crate::backup::compare::{Compared, Comparison, Live, Side};
+use crate::backup::in_order::InOrder;
 use crate::backup::progress::Tracker;
 use crate::backup::selection::Segment;
 use crate::client::{Client, malformed};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::types::{KeyValue, Revision};
 
 /// What the cluster holds after a restore of the keys that the archive holds.
@@ -99,42 +98,31 @@ fn held(compared: Compared) -> VecDeque<KeyValue> {
 struct Rooter {
     cutter: Cutter,
     /// Blocks that are hashed while others are read.
-    hashing: VecDeque<JoinHandle<[u8; 32]>>,
+    hashing: InOrder<[u8; 32]>,
     root: ContentRoot,
 }
 
 impl Rooter {
     fn new() -> Self {
-        Self { cutter: Cutter::new(), hashing: VecDeque::new(), root: ContentRoot::new() }
+        Self { cutter: Cutter::new(), hashing: InOrder::of(HASHING), root: ContentRoot::new() }
     }
 
     async fn add(&mut self, kvs: VecDeque<KeyValue>) -> Result<()> {
         for kv in &kvs {
             if let Some(block) = self.cutter.push(kv)? {
-                self.hash(block).await?;
+                let hashed = self.hashing.push(move || block.content_hash()).await?;
+                hashed.iter().for_each(|hash| self.root.add(hash));
             }
         }
         Ok(())
     }
 
-    async fn hash(&mut self, block: RawBlock) -> Result<()> {
-        self.hashing.push_back(spawn_blocking(move || block.content_hash()));
-        if self.hashing.len() > HASHING { self.take_oldest().await } else { Ok(()) }
-    }
-
-    async fn take_oldest(&mut self) -> Result<()> {
-        let Some(oldest) = self.hashing.pop_front() else { return Ok(()) };
-        let cut_off = |error| Error::new(ErrorKind::Io, "hashing a block was cut off").with_source(error);
-        self.root.add(&oldest.await.map_err(cut_off)?);
-        Ok(())
-    }
-
     async fn finish(mut self) -> Result<Root> {
         if let Some(last) = mem::take(&mut self.cutter).finish() {
-            self.hash(last).await?;
+            self.hashing.begin(move || last.content_hash());
         }
-        while !self.hashing.is_empty() {
-            self.take_oldest().await?;
+        while let Some(hash) = self.hashing.next().await? {
+            self.root.add(&hash);
         }
         Ok(self.root.root())
     }
