@@ -189,7 +189,7 @@ impl Fault {
     fn advice(&self) -> &'static str {
         match self {
             Self::Encrypted => {
-                "open it with an identity or its passphrase (ark: --identity, --passphrase-file)"
+                "decrypt it first, or open it with an identity or its passphrase (ark: --identity, --passphrase-file)"
             }
             Self::NotAnArchive => "check that this is the right file, and that it was decrypted",
             Self::TextMode => "transfer the archive again in binary mode",

@@ -10,6 +10,9 @@ use super::layout::{
     MARKER, MARKER_LEN, MAX_META_BYTES, MAX_PAYLOAD_BYTES, MINOR, PREAMBLE_LEN, TYPE_LEN,
 };
 
+/// What every file in the age format begins with; an archive may be inside.
+pub(crate) const AGE_MAGIC: &[u8] = b"age-encryption.org/";
+
 /// The first bytes of an archive.
 pub(crate) fn preamble() -> Vec<u8> {
     let mut out = MAGIC.to_vec();
@@ -36,14 +39,13 @@ pub(crate) fn read_preamble(bytes: &[u8]) -> Result<u16, FormatError> {
 pub(crate) fn check_magic(bytes: &[u8]) -> Result<(), FormatError> {
     // The letters survive a transfer in text mode; what stands around them is there to be destroyed.
     const NAME: &[u8] = b"ARK";
-    const AGE: &[u8] = b"age-encryption.org/";
     if bytes.iter().zip(&MAGIC).all(|(found, magic)| found == magic) {
         return Ok(());
     }
     let named = bytes.get(1..).is_some_and(|rest| rest.starts_with(NAME));
     Err(match () {
         () if named => Fault::TextMode,
-        () if bytes.starts_with(AGE) => Fault::Encrypted,
+        () if bytes.starts_with(AGE_MAGIC) => Fault::Encrypted,
         () => Fault::NotAnArchive,
     }
     .at(0))

@@ -46,6 +46,8 @@ pub use facts::{
     Auth, AuthState, BackupOption, Members, Options, RaisedAlarm, Role, RolePermission, SavedMember, User,
 };
 pub use footer::{Footer, Summary};
+#[cfg(feature = "encrypt")]
+pub(crate) use frame::AGE_MAGIC;
 pub use frame::Frame;
 pub(crate) use hash::ContentRoot;
 pub use hash::Root;

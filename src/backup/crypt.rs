@@ -12,11 +12,9 @@ use age::{DecryptError, Decryptor, Encryptor, scrypt, x25519};
 
 use super::decrypted::{Decrypted, Sealed};
 use super::source::ReadSeek;
+use crate::archive::AGE_MAGIC;
 use crate::error::{Error, ErrorKind, Result};
 use crate::util::lock;
-
-/// What every file in the age format begins with.
-const AGE_MAGIC: &[u8] = b"age-encryption.org/";
 
 /// Who can read an encrypted archive. Whoever makes a backup for recipients holds no secret.
 #[derive(Clone)]

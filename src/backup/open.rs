@@ -43,7 +43,8 @@ impl ArchiveFile {
     /// # Errors
     ///
     /// [`ErrorKind::Io`] if the file can't be read, [`ErrorKind::Corrupt`] if it is no archive, or an
-    /// incomplete or damaged one, [`ErrorKind::Unsupported`] if it needs a newer program.
+    /// incomplete or damaged one, [`ErrorKind::Auth`](crate::ErrorKind::Auth) if it is encrypted,
+    /// [`ErrorKind::Unsupported`] if it needs a newer program.
     ///
     /// # Cancel safety
     ///

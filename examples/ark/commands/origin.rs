@@ -22,7 +22,8 @@ impl Origin {
             return Ok(Self::Whole(Box::new(archive)));
         }
         if stdin::is_meant(&arguments.file) {
-            return Err(Failure::usage("what is left of a damaged archive can be found only in a file"));
+            return Err(Failure::usage("what is left of a damaged archive can be found only in a file")
+                .help("save what comes through standard input to a file, and name that"));
         }
         let line = ProgressLine::new(Unit::Keys);
         let observe = move |progress| line.show(progress);

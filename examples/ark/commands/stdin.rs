@@ -23,6 +23,7 @@ pub(super) async fn spooled() -> Result<File, Failure> {
     let spooled = spawn_blocking(spool).await.unwrap_or_else(|panic| Err(io::Error::other(panic)));
     spooled.map_err(|error| {
         Failure::new(Exit::Other, format!("cannot keep standard input in a temporary file: {error}"))
+            .help("see to room there, or set TMPDIR")
     })
 }
 

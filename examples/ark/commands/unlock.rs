@@ -5,22 +5,27 @@ use std::path::Path;
 use etcd_ark::backup::{ArchiveFile, Backup, Import, Progress, Restore, SalvagedFile};
 #[cfg(feature = "encrypt")]
 use etcd_ark::backup::{Encryption, Identities};
-#[cfg(feature = "encrypt")]
 use etcd_ark::{Error, ErrorKind};
 
 use super::stdin;
 use crate::args::{Encrypt, Unlock};
-#[cfg(feature = "encrypt")]
-use crate::failure::Exit;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
+
+/// What to do about an archive that is encrypted.
+pub(super) const ADVICE: &str = if cfg!(feature = "encrypt") {
+    "name the right files with --identity or --passphrase-file"
+} else {
+    "decrypt it first, as by age -d; or install ark with --features encrypt"
+};
 
 /// Opens an archive; - is what comes through standard input.
 #[cfg(not(feature = "encrypt"))]
 pub(super) async fn open(path: &Path, _: &Unlock) -> Result<ArchiveFile, Failure> {
-    Ok(match stdin::is_meant(path) {
-        true => ArchiveFile::from_reader(stdin::spooled().await?).await?,
-        false => ArchiveFile::open(path).await?,
-    })
+    let opened = match stdin::is_meant(path) {
+        true => ArchiveFile::from_reader(stdin::spooled().await?).await,
+        false => ArchiveFile::open(path).await,
+    };
+    opened.map_err(not_opened)
 }
 
 /// Opens an archive; - is what comes through standard input.
@@ -40,7 +45,7 @@ pub(super) async fn salvage(
     _: &Unlock,
     observe: impl Fn(Progress) + Send + Sync + 'static,
 ) -> Result<SalvagedFile, Failure> {
-    Ok(SalvagedFile::open_observed(path, observe).await?)
+    SalvagedFile::open_observed(path, observe).await.map_err(not_opened)
 }
 
 #[cfg(feature = "encrypt")]
@@ -77,12 +82,10 @@ pub(super) fn undo_encrypted(restore: Restore, unlock: &Unlock) -> Result<Restor
     Ok(encryption.into_iter().fold(restore, Restore::encrypt_undo))
 }
 
-#[cfg(feature = "encrypt")]
 fn not_opened(error: Error) -> Failure {
     match error.kind() {
         // Not about users of etcd, which the usual help is for.
-        ErrorKind::Auth => Failure::new(Exit::Auth, error.to_string())
-            .help("name the right files with --identity or --passphrase-file"),
+        ErrorKind::Auth => Failure::new(Exit::Auth, error.to_string()).help(ADVICE),
         _ => error.into(),
     }
 }

@@ -95,8 +95,7 @@ fn agreement(against: &AgainstCluster) -> Result<(), Failure> {
 fn verdict(report: &VerifyReport) -> (Report, Result<(), Failure>) {
     let outcome = match report.findings.len() {
         _ if report.findings.iter().any(|finding| finding.fault == Fault::Encrypted) => {
-            Err(Failure::new(Exit::Auth, "the archive is encrypted")
-                .help("name what opens it with --identity or --passphrase-file"))
+            Err(Failure::new(Exit::Auth, "the archive is encrypted").help(unlock::ADVICE))
         }
         0 => report.check().map_err(Failure::from),
         1 => Err(Failure::new(Exit::Corrupt, "the archive is not good: 1 finding")),

@@ -85,7 +85,10 @@ impl Export {
         let Some(asked) = self.range.as_ref().filter(|_| !own.is_empty()) else { return Ok(own.clone()) };
         let both = Selection::new().range(asked.clone()).segments(std::slice::from_ref(own))?;
         both.into_iter().next().map(|both| both.source).ok_or_else(|| {
-            Error::new(ErrorKind::Config, format!("the archive is of {own}: it can't tell about {asked}"))
+            Error::new(
+                ErrorKind::Config,
+                format!("the archive is of {own}: it can't tell about {asked}; ask for a part of that"),
+            )
         })
     }
 
