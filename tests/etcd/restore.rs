@@ -11,6 +11,7 @@ use tempfile::{TempDir, tempdir};
 use tokio::time::sleep;
 
 use crate::client_of;
+use crate::metrics::sum;
 use crate::scan::load;
 use crate::support::{Permission, Server};
 use crate::watch::changes;
@@ -128,7 +129,19 @@ async fn one_key_and_one_prefix_can_be_put_back() {
     assert_eq!(saved.restore(nothing).await.unwrap().written, 0);
 }
 
-/// Where nothing lies, one comparison guards a whole batch.
+/// One comparison guards a whole batch.
+#[tokio::test]
+async fn an_empty_range_is_filled_without_a_look_at_each_key() {
+    const LOOKS: &str = "etcd_mvcc_range_total";
+    let saved = Saved::new().await;
+    saved.wipe().await;
+    let before = sum(&saved.server, LOOKS, "").await;
+    let report = saved.restore(Restore::new(RestoreMode::Refuse).unchecked()).await.unwrap();
+    let looks = sum(&saved.server, LOOKS, "").await - before;
+    assert_eq!(report.written, 1000);
+    assert!((8..100).contains(&looks), "{looks} looks");
+}
+
 #[tokio::test]
 async fn what_is_written_while_an_empty_range_is_filled_is_left_alone() {
     let saved = Saved::new().await;

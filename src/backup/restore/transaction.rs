@@ -39,3 +39,21 @@ fn making(txn: Txn, change: &Change) -> Txn {
         Target::Gone => txn.then(Delete::new(KeyRange::key(key))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(key: &str, guard: Option<i64>) -> Change {
+        let to = Target::Put { value: "v".into(), lease: None };
+        Change { key: key.to_owned().into(), to, guard: guard.map(Revision) }
+    }
+
+    #[test]
+    fn only_keys_that_must_not_exist_fill_a_gap() {
+        assert!(into_vacancy(&[change("a", Some(0)), change("b", Some(0))]).is_some());
+        assert!(into_vacancy(&[change("a", Some(0)), change("b", Some(7))]).is_none(), "one is to be seen");
+        assert!(into_vacancy(&[change("a", Some(0)), change("b", None)]).is_none(), "one is put in any case");
+        assert!(into_vacancy(&[]).is_none());
+    }
+}
