@@ -80,7 +80,7 @@ impl<'a> RestorePlan<'a> {
     #[must_use]
     pub fn source(&self) -> Option<Header> {
         match &self.origin {
-            Origin::Archive(_) => None,
+            Origin::Archive { .. } => None,
             Origin::Cluster(_, source) => Some(*source),
         }
     }
@@ -129,7 +129,7 @@ impl<'a> RestorePlan<'a> {
 
     async fn check(&mut self) -> Result<RestoreCheck> {
         let mut progress = self.observer.begin(Phase::Comparing, None);
-        let source = self.origin.open(&self.segments, self.leasing, true).await?;
+        let source = self.origin.open(&self.segments, self.leasing).await?;
         check(&self.client, source, &self.segments, &mut progress).await
     }
 
@@ -171,7 +171,7 @@ impl<'a> RestorePlan<'a> {
         if pass == Pass::Deletions {
             return Ok(None);
         }
-        self.origin.open(&self.segments, self.leasing, true).await.map(Some)
+        self.origin.open(&self.segments, self.leasing).await.map(Some)
     }
 
     fn passes(&self) -> Vec<Pass> {

@@ -189,7 +189,8 @@ impl Restore {
         verified.check()?;
         refuse_undo(archive.header())?;
         let planning = Planning { restore: self, client, source: Some(archive.header().cluster_id), began };
-        let (origin, saved) = (Origin::Archive(archive.all_records()), &archive.header().range);
+        let origin = Origin::Archive { records: archive.all_records(), leased: !verified.leases.is_empty() };
+        let saved = &archive.header().range;
         // Boxed, here and further down: futures that hold all that lies below them outgrow a thread's stack.
         Box::pin(planning.of_archive(origin, saved, verified.leases)).await
     }
@@ -222,7 +223,7 @@ impl Restore {
         let saved = report.header.as_ref().map_or_else(KeyRange::all, |header| header.range.clone());
         let source = report.header.as_ref().map(|header| header.cluster_id);
         let planning = Planning { restore: self, client, source, began };
-        let origin = Origin::Archive(archive.all_records());
+        let origin = Origin::Archive { records: archive.all_records(), leased: !report.leases.is_empty() };
         Box::pin(planning.of_archive(origin, &saved, report.leases.clone())).await
     }
 

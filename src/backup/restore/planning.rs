@@ -52,7 +52,7 @@ impl Planning<'_> {
         let segments = segments(self.restore, &origin, saved).await?;
         let target = self.read_target(&segments).await?;
         self.check_archives_cluster(cluster_of(&target)?.cluster_id)?;
-        let source = origin.open(&segments, self.leasing(), !leases.is_empty()).await?;
+        let source = origin.open(&segments, self.leasing()).await?;
         let found = Box::pin(self.compare(source, target)).await?;
         self.finish(found, origin, segments, &leases).await
     }
@@ -62,7 +62,7 @@ impl Planning<'_> {
         let segments = segments(self.restore, &origin, &KeyRange::all()).await?;
         let target = self.read_target(&segments).await?;
         self.check_other_cluster(cluster_of(&target)?.cluster_id)?;
-        let source = origin.open(&segments, self.leasing(), true).await?;
+        let source = origin.open(&segments, self.leasing()).await?;
         let mut found = Box::pin(self.compare(source, target)).await?;
         let leases = read_leases(client, mem::take(&mut found.leases)).await;
         let leases = leases.map_err(|error| error.context("reading the source"))?;

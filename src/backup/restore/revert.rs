@@ -105,7 +105,7 @@ impl Undo {
         let planned = planning.planner.finish(planning.target, began.elapsed(), IN_FLIGHT)?;
         Ok(RestorePlan {
             client: client.clone(),
-            origin: Origin::Archive(undo.all_records()),
+            origin: Origin::Archive { records: undo.all_records(), leased: !leases.is_empty() },
             segments,
             leasing: Leasing::default(),
             grants: Leasing::default().grants(&leases),
