@@ -35,7 +35,7 @@ pub(super) async fn check(
     segments: &[Segment],
     progress: &mut Tracker,
 ) -> Result<RestoreCheck> {
-    let target = Live::open(client, segments, None).await?;
+    let target = Live::open(client, segments).await?;
     let pinned = target.pinned().ok_or_else(|| malformed("a scan ended without a page"))?;
     let mut comparison = Comparison::new(source, target, true);
     let mut rooter = Rooter::new();

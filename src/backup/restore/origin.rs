@@ -24,9 +24,7 @@ impl<'a> Origin<'a> {
             Self::Archive { records, leased } => {
                 Archived::new(records, segments, *leased).leasing(leasing).into()
             }
-            Self::Cluster(client, at) => {
-                Live::source(client, segments, leasing, Some(at.revision)).await?.into()
-            }
+            Self::Cluster(client, at) => Live::source(client, segments, leasing, at.revision).await?.into(),
         })
     }
 

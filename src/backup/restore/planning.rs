@@ -74,7 +74,7 @@ impl Planning<'_> {
 
     async fn read_target(&self, segments: &[Segment]) -> Result<Live> {
         let range = segments.first().map_or_else(KeyRange::all, |segment| segment.target.clone());
-        explained(Live::open(self.client, segments, None).await, self.client, &range).await
+        explained(Live::open(self.client, segments).await, self.client, &range).await
     }
 
     async fn compare(&self, source: Side<'_>, target: Live) -> Result<Found> {
