@@ -28,6 +28,11 @@ impl<'a> Origin<'a> {
         })
     }
 
+    /// Whether an archive's records may have leases; a cluster's blocks tell it themselves.
+    pub(super) fn is_leased(&self) -> bool {
+        matches!(self, Self::Archive { leased: true, .. })
+    }
+
     /// Some keys of the range, if there are any.
     pub(super) async fn some_of(&self, range: KeyRange) -> Result<Vec<KeyValue>> {
         match self {
