@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytes::Bytes;
-use etcd_ark::backup::{ArchiveFile, Backup, LeasePolicy, Restore, RestoreMode, Selection, Undo};
+use etcd_ark::backup::{ArchiveFile, Backup, LeasePolicy, Phase, Restore, RestoreMode, Selection, Undo};
 use etcd_ark::{
     Client, Compact, Credentials, ErrorKind, Get, GrantLease, KeyRange, LeaseId, LeaseTimeToLive, Put,
     Revision, Scan,
@@ -203,6 +203,34 @@ async fn a_copy_is_undone_by_what_it_saved_whatever_its_names_and_leases() {
         let again = Undo::new().plan(&two.target, &mut saved, &mut restored).await.unwrap();
         assert!(again.summary().is_nothing(), "{mode:?}");
     }
+}
+
+#[tokio::test]
+async fn a_copy_that_ended_early_is_undone_as_far_as_it_came() {
+    let (two, folder) = (Two::with(2000).await, tempdir().unwrap());
+    load(&two.target, "a/", 1000, "mine").await;
+    let before = state(&two.target).await;
+    let [undo, written] = ["undo.ark", "written.ark"].map(|name| folder.path().join(name));
+    let (told, mut batches) = tokio::sync::mpsc::unbounded_channel();
+    let copy = Restore::new(RestoreMode::Mirror).save_undo(&undo).save_written(&written);
+    let copy = copy.keys_per_second(NonZeroU32::new(50).unwrap()).on_progress(move |at| {
+        let written = at.phase == Phase::Writing && at.keys > 0;
+        if written {
+            let _ = told.send(());
+        }
+    });
+    let plan = copy.plan_copy(&two.source, &two.target).await.unwrap();
+    let copying = tokio::spawn(plan.apply());
+    batches.recv().await.unwrap();
+    copying.abort();
+    assert!(copying.await.unwrap_err().is_cancelled());
+    assert_ne!(state(&two.target).await, before);
+    let open = async |path| ArchiveFile::open(path).await.unwrap();
+    let (mut saved, mut restored) = (open(&undo).await, open(&written).await);
+    let plan = Undo::new().plan(&two.target, &mut saved, &mut restored).await.unwrap();
+    assert!(plan.summary().total.unchanged.keys > 0, "not all was written: {:?}", plan.summary());
+    plan.apply().await.unwrap();
+    assert_eq!(state(&two.target).await, before);
 }
 
 #[tokio::test]

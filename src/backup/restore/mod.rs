@@ -5,6 +5,7 @@ mod batch;
 mod check;
 mod feed;
 mod leases;
+mod lookup;
 mod mode;
 mod origin;
 mod pace;

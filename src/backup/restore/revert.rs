@@ -1,10 +1,11 @@
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::RestoreMode;
 use super::apply::RestorePlan;
+use super::lookup::Lookup;
 use super::origin::Origin;
 use super::pace::IN_FLIGHT;
 use super::plan::{Decided, Planner};
@@ -197,35 +198,6 @@ fn decide(before: &KeyValue, restored: Option<&KeyValue>, found: Option<&KeyValu
 fn same(one: Option<&KeyValue>, other: Option<&KeyValue>) -> bool {
     let part = |kv: &KeyValue| (kv.value.clone(), kv.lease);
     one.map(part) == other.map(part)
-}
-
-/// An archive's records, asked for in ascending order.
-#[derive(Debug)]
-struct Lookup<'a> {
-    source: Archived<'a>,
-    records: VecDeque<KeyValue>,
-}
-
-impl<'a> Lookup<'a> {
-    fn new(source: Archived<'a>) -> Self {
-        Self { source, records: VecDeque::new() }
-    }
-
-    async fn get(&mut self, key: &Bytes) -> Result<Option<KeyValue>> {
-        loop {
-            while self.records.front().is_some_and(|kv| kv.key < *key) {
-                self.records.pop_front();
-            }
-            if let Some(next) = self.records.front() {
-                return Ok(Some(next).filter(|kv| kv.key == *key).cloned());
-            }
-            match self.source.next_run().await? {
-                None => return Ok(None),
-                Some(run) if run.ends_before(key) => {}
-                Some(run) => self.records = self.source.opened(run).await?.into_records(),
-            }
-        }
-    }
 }
 
 #[cfg(test)]
