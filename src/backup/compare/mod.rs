@@ -205,7 +205,7 @@ impl Front<'_> {
     }
 
     async fn open(&mut self) -> Result<()> {
-        if let Some(run) = self.run.take() {
+        if let Some(run) = self.run.take_if(|run| run.unread().is_some()) {
             self.run = Some(self.side.opened(run).await?);
         }
         Ok(())
