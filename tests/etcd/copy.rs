@@ -68,6 +68,18 @@ async fn a_copy_is_of_one_revision_whatever_is_written_meanwhile() {
     assert!(report.check.unwrap().equal);
 }
 
+/// The parts' ends are no ends of blocks.
+#[tokio::test]
+async fn a_copy_in_two_parts_has_the_content_root_of_the_whole() {
+    let two = Two::with(3000).await;
+    let root =
+        Backup::new().write_to(&two.source, &mut tokio::io::sink()).await.unwrap().summary.content_root;
+    let parts = Selection::new().exclude(KeyRange::key("a/00001234x"));
+    let copy = Restore::new(RestoreMode::Refuse).select(parts);
+    let report = copy.plan_copy(&two.source, &two.target).await.unwrap().apply().await.unwrap();
+    assert_eq!((report.written, report.check.unwrap().content_root), (6000, root));
+}
+
 #[tokio::test]
 async fn leases_are_granted_in_the_target_as_the_policy_says() {
     let two = Two::new().await;
