@@ -332,6 +332,19 @@ async fn what_is_found_at_the_end_has_the_archives_root_whatever_lies_around_it(
             assert_eq!(check.same + check.different, 7000);
         }
     }
+    // What is left as it was shifts the ends of blocks.
+    for extra in ["a", "c/00000017x", "c/00003000x", "d"] {
+        saved.client.delete(extra).await.unwrap();
+    }
+    for number in (0..6000).step_by(1000) {
+        saved.client.put(format!("c/{number:08}"), vec![b'w'; 100_000]).await.unwrap();
+    }
+    let report = apply(&saved.client, &path, Restore::new(RestoreMode::Missing)).await.unwrap();
+    let check = report.check.unwrap();
+    assert!(
+        !check.equal && check.content_root.to_string() == saved.content_root("now.ark").await,
+        "{check:?}"
+    );
 }
 
 #[tokio::test]
