@@ -65,9 +65,9 @@ def cargo(package, binary):
 
 
 def ark_command():
-    """The command itself, as users build it."""
+    """The command itself, with all that it can do."""
     environment = dict(os.environ, CARGO_TARGET_DIR=str(BUILD))
-    command = ["cargo", "build", "--locked", "--quiet", "--release", "--example", "ark"]
+    command = ["cargo", "build", "--locked", "--quiet", "--release", "--all-features", "--example", "ark"]
     subprocess.run(command, cwd=ROOT, check=True, env=environment)
     return BUILD / "release" / "examples" / "ark"
 
