@@ -61,6 +61,7 @@ async fn every_way_reads_all_keys_and_nothing_is_changed() {
     read_all(snapshot, 0);
     assert!(snapshot["turns"][0]["bytes"].as_u64().unwrap() > 100 * KEYS as u64, "{snapshot}");
     assert!(way(&json, "no reading", None)["other_reads"].as_u64().unwrap() > 0);
+    assert_eq!(json["backup_is_a_guess"], false, "{json}");
     let advised = json["backup_concurrency"].as_u64().unwrap();
     assert!([1, 3].contains(&advised) && json["backup_seconds"].as_f64().unwrap() > 0.0, "{json}");
 }
@@ -92,6 +93,7 @@ async fn what_there_is_no_time_for_is_stopped_and_said_to_be() {
     let pages = way(&json, "scan by pages", Some(1));
     assert_eq!((&pages["complete"], pages["turns"].as_array().unwrap().len()), (&Value::Bool(false), 1));
     assert!(pages["turns"][0]["keys"].as_u64().unwrap() < 20_000, "{pages}");
+    assert_eq!(json["backup_is_a_guess"], true, "{json}");
     let advice = json["advice"][0].as_str().unwrap();
     assert!(advice.contains("going by those that there was time for"), "{advice}");
     place.run("bench --for 100ns --rounds 100").await.failed(1, "allow more time by --for");
@@ -151,4 +153,18 @@ async fn an_interruption_ends_it_at_once() {
     send(Signal::INT, &child);
     let outcome = finish(child).await.failed(130, "interrupted");
     assert_eq!(outcome.text(), "");
+}
+
+#[tokio::test]
+async fn a_compaction_of_what_is_measured_has_a_code_of_its_own() {
+    let place = Place::holding("a/", 100, 10).await;
+    let mut child = place.ark("bench --for 1h --rounds 100 --concurrency 1").spawn().unwrap();
+    // Again and again: nobody can tell when it has chosen its revision.
+    while child.try_wait().unwrap().is_none() {
+        place.server.etcdctl(&["put", "a/00000000", "newer"]).await;
+        let (revision, _) = state(&place).await;
+        place.server.etcdctl(&["compaction", &revision.to_string()]).await;
+    }
+    let outcome = finish(child).await.failed(5, "compacted");
+    assert!(outcome.stderr.contains("less time by --for"), "{}", outcome.stderr);
 }

@@ -72,6 +72,7 @@ pub(super) fn all(subject: &Subject, found: &Found, advice: &Advice<'_>) -> Repo
         .with("ways", Value::Reports(found.measured.iter().map(way).collect()))
         .with("not_measured", Value::Reports(missing.collect()))
         .with("backup_seconds", Value::Seconds(advice.time()))
+        .with("backup_is_a_guess", Value::Flag(!advice.chosen.is_complete()))
         .with("backup_concurrency", Value::Count(advice.chosen.way.concurrency as u64))
         .with("advice", Value::Texts(advice.sentences()))
 }

@@ -9,7 +9,7 @@ use super::others::Others;
 use super::reading::Reading;
 use super::subject::Subject;
 use super::way::{Kind, Way, order};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::progress::{ProgressLine, Unit};
 
 /// Few keys are read again and again for so long, so that what others notice can be told.
@@ -52,7 +52,7 @@ impl Found {
     /// What is not allowed, or not known to the servers, is left out from then on.
     fn note(&mut self, way: Way, outcome: Result<Turn, Failure>) -> Result<(), Failure> {
         match outcome {
-            Err(failure) if way.kind.is_needed() => return Err(failure),
+            Err(failure) if way.kind.is_needed() => return Err(outrun(failure)),
             Err(failure) => self.missing.push((way.kind, failure.summary())),
             Ok(turn) => {
                 let mut measured = self.measured.iter_mut().filter(|measured| measured.way == way);
@@ -60,6 +60,14 @@ impl Found {
             }
         }
         Ok(())
+    }
+}
+
+/// Compaction may take the revision that all turns are at.
+fn outrun(failure: Failure) -> Failure {
+    match failure.exit() {
+        Exit::SourceChanged => failure.help("to measure, allow less time by --for"),
+        _ => failure,
     }
 }
 
