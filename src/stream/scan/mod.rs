@@ -1,3 +1,6 @@
+mod bounds;
+mod check;
+mod in_flight;
 #[cfg(test)]
 mod model;
 mod pace;
