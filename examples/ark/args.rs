@@ -219,6 +219,9 @@ pub(crate) struct Backup {
     #[arg(long)]
     pub(crate) via_snapshot: bool,
     /// How many parts of the keys to read at once. With 1, a busy cluster notices the least.
+    ///
+    /// More is faster up to some number, and others wait longer for their answers meanwhile: `ark bench` tells both of
+    /// the cluster at hand, "Puts beside scans" in docs/benchmarks.md of others.
     #[arg(long, value_name = "COUNT", default_value = "4", conflicts_with = "via_snapshot")]
     pub(crate) concurrency: NonZeroUsize,
     /// Read no more than so many MiB of keys and values a second.

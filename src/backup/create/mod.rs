@@ -20,6 +20,9 @@ const RESTARTS: u32 = 3;
 
 /// A backup to be made: the keys of a range at one revision, while the cluster goes on.
 ///
+/// It reads by a [`Scan`], whose documentation tells what others notice of that, and what to set where they should notice
+/// less.
+///
 /// ```no_run
 /// # async fn example(client: etcd_ark::Client) -> etcd_ark::Result<()> {
 /// use etcd_ark::KeyRange;
