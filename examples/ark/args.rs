@@ -21,7 +21,7 @@ pub(crate) use self::bench::Bench;
 pub(crate) use self::check_config::{CheckConfig, Purpose};
 pub(crate) use self::copy::Copy;
 pub(crate) use self::diff::{Diff, Side};
-pub(crate) use self::restore::{Consent, How, Plan, Restore, Undo, Users, Writing};
+pub(crate) use self::restore::{Consent, How, Mode, Plan, Restore, SaveUndo, Undo, Users, Writing};
 pub(crate) use self::text::{Export, Find, Import};
 use crate::failure::exit_codes;
 use crate::key::{self, Key};
@@ -159,7 +159,7 @@ pub(crate) enum Command {
     Restore(Restore),
     /// Show what a restore would do, and do nothing.
     Plan(Plan),
-    /// Put back what a restore has changed.
+    /// Put back what a restore or a copy has changed.
     ///
     /// Keys that hold something else than what was restored are left alone.
     Undo(Undo),
@@ -167,7 +167,7 @@ pub(crate) enum Command {
     ///
     /// The flags for connecting name the cluster that is read, those that begin with --to the one that is written. The
     /// source is read at one revision, and what will be done is shown before the first key is written. At the end both
-    /// are compared. Nothing is saved for undo: make a backup of the target if it holds anything.
+    /// are compared. Modes that overwrite or delete save what they change, and what they write, for `ark undo`.
     Copy(Copy),
     /// Compare the keys and values of archives and clusters.
     ///

@@ -60,6 +60,11 @@ impl RawBlock {
         self.frame.capacity()
     }
 
+    /// Stands for its full records.
+    pub(crate) fn state_hash(&self) -> Hash {
+        hash(self.frame.get(ROOM..).unwrap_or_default())
+    }
+
     /// Stands for its keys and values.
     pub(crate) fn content_hash(&self) -> Hash {
         content_hash(self.frame.get(ROOM..).unwrap_or_default())
@@ -69,9 +74,8 @@ impl RawBlock {
     /// blocks can be sealed on many threads, in any order.
     #[must_use]
     pub fn seal(self, compression: Compression) -> SealedBlock {
+        let (state_hash, content_hash) = (self.state_hash(), self.content_hash());
         let raw = self.frame.get(ROOM..).unwrap_or_default();
-        let state_hash = hash(raw);
-        let content_hash = content_hash(raw);
         let raw_len = u32::try_from(raw.len()).unwrap_or(u32::MAX);
         let compressed = match compression {
             Compression::None => None,

@@ -46,6 +46,11 @@ impl Cutter {
         Ok(if ends { self.cut() } else { None })
     }
 
+    /// Whether the next record begins a block.
+    pub(crate) fn is_between_blocks(&self) -> bool {
+        self.open.is_none()
+    }
+
     /// The last block, if records are left for one.
     #[must_use]
     pub fn finish(mut self) -> Option<RawBlock> {

@@ -38,6 +38,49 @@ async fn a_copy_tells_what_it_does_and_that_both_are_equal() {
 }
 
 #[tokio::test]
+async fn a_copy_that_overwrites_can_be_undone() {
+    let (place, target) = (Place::holding("/app/", 300, 100).await, Place::new().await);
+    for key in ["/app/00000000", "/extra"] {
+        target.server.etcdctl(&["put", key, "mine"]).await;
+    }
+    let to = format!("--to-endpoints {}", target.server.endpoint());
+    assert!(place.json(&format!("copy {to} --yes --mode missing")).await["undo"].is_null());
+    let copied = place.json(&format!("copy {to} --yes --mode mirror")).await;
+    let [undo, written] = ["undo", "written_keys"].map(|file| copied[file].as_str().unwrap().to_owned());
+    assert!(undo.starts_with("copy.undo-") && place.files() == [undo.clone(), written.clone()], "{undo}");
+    let again = place.json(&format!("copy {to} --yes --mode mirror")).await;
+    assert!(again["undo"].is_null() && place.files().len() == 2, "what changes nothing saves nothing");
+    let at = target.server.endpoint();
+    let undone = place.json(&format!("--endpoints {at} undo {undo} {written} --yes")).await;
+    assert_eq!((&undone["written"], &undone["deleted"]), (&2.into(), &0.into()));
+    for key in ["/app/00000000", "/extra"] {
+        assert_eq!(target.server.etcdctl(&["get", key, "--print-value-only"]).await.trim(), "mine");
+    }
+    place.run(&format!("copy {to} --yes --mode mirror --no-undo")).await.succeeded();
+    assert_eq!(place.files().len(), 2);
+    place.run(&format!("copy {to} --yes --mode mirror --no-undo --undo x.ark")).await.failed(2, "--undo");
+}
+
+/// Both files hold values.
+#[cfg(feature = "encrypt")]
+#[tokio::test]
+async fn what_a_copy_saves_is_encrypted_if_that_is_said() {
+    let (place, target) = (Place::holding("/app/", 10, 100).await, Place::new().await);
+    target.server.etcdctl(&["put", "/extra", "mine"]).await;
+    place.write("pass", "secret\n");
+    let at = target.server.endpoint();
+    let copy = format!("copy --to-endpoints {at} --yes --mode mirror --undo u.ark --passphrase-file pass");
+    place.run(&copy).await.succeeded();
+    for file in ["u.ark", "u.written.ark"] {
+        assert!(std::fs::read(place.path(file)).unwrap().starts_with(b"age-encryption.org"), "{file}");
+    }
+    let undo = format!("--endpoints {at} undo u.ark u.written.ark --yes");
+    place.run(&undo).await.failed(4, "--passphrase-file");
+    let undone = place.json(&format!("{undo} --passphrase-file pass")).await;
+    assert_eq!((&undone["written"], &undone["deleted"]), (&1.into(), &10.into()));
+}
+
+#[tokio::test]
 async fn each_cluster_has_its_own_user_and_password() {
     let (place, target) = (with_auth("of-source").await, with_auth("of-target").await);
     place.server.etcdctl(&["put", "k", "v"]).await;

@@ -3,11 +3,14 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use etcd_ark::backup::{LeasePolicy, Restore, RestoreMode, Selection};
+use bytes::Bytes;
+use etcd_ark::backup::{ArchiveFile, Backup, LeasePolicy, Restore, RestoreMode, Selection, Undo};
 use etcd_ark::{
-    Client, Compact, Credentials, ErrorKind, Get, GrantLease, KeyRange, LeaseTimeToLive, Put, Revision, Scan,
+    Client, Compact, Credentials, ErrorKind, Get, GrantLease, KeyRange, LeaseId, LeaseTimeToLive, Put,
+    Revision, Scan,
 };
 use futures_util::TryStreamExt;
+use tempfile::tempdir;
 
 use crate::client_of;
 use crate::scan::load;
@@ -158,4 +161,79 @@ async fn users_who_may_read_here_and_write_there_can_copy_that_and_no_more() {
     for told in ["may not write 300 of the keys, the first b/00000000", "nothing was written", "on b/"] {
         assert!(error.to_string().contains(told), "{told} is not in {error}");
     }
+}
+
+/// Keys with their values and leases.
+async fn state(client: &Client) -> Vec<(Bytes, Bytes, Option<LeaseId>)> {
+    let kvs: Vec<_> = client.scan(Scan::all()).try_collect().await.unwrap();
+    kvs.into_iter().map(|kv| (kv.key, kv.value, kv.lease)).collect()
+}
+
+#[tokio::test]
+async fn a_copy_is_undone_by_what_it_saved_whatever_its_names_and_leases() {
+    for (mode, policy) in [
+        (RestoreMode::Mirror, LeasePolicy::SameId),
+        (RestoreMode::Replace, LeasePolicy::NewId),
+        (RestoreMode::Overwrite, LeasePolicy::Drop),
+    ] {
+        let (two, folder) = (Two::with(300).await, tempdir().unwrap());
+        let lease = two.source.send(GrantLease::new(Duration::from_secs(600))).await.unwrap().id;
+        two.source.send(Put::new("a/leased", "copied").lease(lease)).await.unwrap();
+        load(&two.target, "z/", 100, "mine").await;
+        two.target.put("z/extra", "mine").await.unwrap();
+        let before = state(&two.target).await;
+        let names = Selection::from(KeyRange::prefix("a/")).rename("a/", "z/");
+        let [undo, written] = ["undo.ark", "written.ark"].map(|name| folder.path().join(name));
+        let copy = Restore::new(mode).select(names).leases(policy).save_undo(&undo).save_written(&written);
+        let report = copy.plan_copy(&two.source, &two.target).await.unwrap().apply().await.unwrap();
+        assert!(report.written == 301 && report.check.unwrap().equal, "{mode:?}: {report:?}");
+        // Changed by others since: as it was created, updated or left by the copy.
+        two.target.put("z/00000007", "newest").await.unwrap();
+        two.target.put("z/00000200", "newest").await.unwrap();
+        let open = async |path| ArchiveFile::open(path).await.unwrap();
+        let (mut saved, mut restored) = (open(&undo).await, open(&written).await);
+        let plan = Undo::new().plan(&two.target, &mut saved, &mut restored).await.unwrap();
+        let undone = plan.apply().await.unwrap();
+        assert_eq!((undone.deleted, undone.left, undone.differing), (200, 0, 2), "{mode:?}: {undone:?}");
+        let mut expected = before;
+        expected[7].1 = "newest".into();
+        let extra = expected.iter().position(|(key, ..)| key == "z/extra").unwrap();
+        expected.insert(extra, ("z/00000200".into(), "newest".into(), None));
+        assert_eq!(state(&two.target).await, expected, "{mode:?}");
+        let again = Undo::new().plan(&two.target, &mut saved, &mut restored).await.unwrap();
+        assert!(again.summary().is_nothing(), "{mode:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_copy_saved_is_taken_for_nothing_else() {
+    let (two, folder) = (Two::with(300).await, tempdir().unwrap());
+    let path = |name: &str| folder.path().join(name);
+    two.target.put("a/00000001", "mine").await.unwrap();
+    for number in 0..2 {
+        two.source.put("a/00000002", format!("{number}")).await.unwrap();
+        let copy = Restore::new(RestoreMode::Mirror).save_undo(path(&format!("undo{number}.ark")));
+        let copy = copy.save_written(path(&format!("written{number}.ark")));
+        copy.plan_copy(&two.source, &two.target).await.unwrap().apply().await.unwrap();
+    }
+    Backup::new().save(&two.target, path("backup.ark")).await.unwrap();
+    for (undo, restored, told) in [
+        ("written0.ark", "undo0.ark", "name the other one first"),
+        ("undo0.ark", "undo0.ark", "the second archive is neither"),
+        ("undo0.ark", "written1.ark", "the second archive is neither"),
+        ("backup.ark", "written0.ark", "is a backup"),
+    ] {
+        let mut archives = Vec::new();
+        for name in [undo, restored] {
+            archives.push(ArchiveFile::open(path(name)).await.unwrap());
+        }
+        let [undo, restored] = &mut archives[..] else { panic!("two archives") };
+        let error = Undo::new().plan(&two.target, undo, restored).await.unwrap_err();
+        assert!(error.kind() == ErrorKind::Config && error.to_string().contains(told), "{told}: {error}");
+    }
+    let mut written = ArchiveFile::open(path("written0.ark")).await.unwrap();
+    let restored = Restore::new(RestoreMode::Mirror).any_cluster().plan(&two.target, &mut written).await;
+    let error = restored.unwrap_err();
+    assert!(error.to_string().contains("is no backup"), "{error}");
+    assert_eq!(state(&two.target).await, state(&two.source).await, "nothing was written");
 }

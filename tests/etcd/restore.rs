@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use etcd_ark::backup::{ArchiveFile, Backup, Restore, RestoreMode, RestoreReport};
+use etcd_ark::backup::{ArchiveFile, Backup, Restore, RestoreMode, RestoreReport, Selection};
 use etcd_ark::{Client, ErrorKind, Get, GrantLease, KeyRange, LeaseTimeToLive, Put, RevokeLease, Watch};
 use tempfile::{TempDir, tempdir};
 use tokio::time::sleep;
@@ -301,6 +301,32 @@ async fn lower_limits_of_a_server_are_found() {
         small.delete(KeyRange::all()).await.unwrap();
         let report = apply(&small, &path, Restore::new(mode).any_cluster()).await.unwrap();
         assert_eq!((report.written, report.check.unwrap().content_root), (1006, before.content_root));
+    }
+}
+
+/// However the blocks of the cluster lie: with keys between them that are not the archive's, and in one part or in two.
+#[tokio::test]
+async fn what_is_found_at_the_end_has_the_archives_root_whatever_lies_around_it() {
+    let saved = Saved::new().await;
+    load(&saved.client, "c/", 6000, &"v".repeat(500)).await;
+    let path = saved.folder.path().join("more.ark");
+    let leased = saved.folder.path().join("leased.ark");
+    let root = Backup::new().save(&saved.client, &path).await.unwrap().summary.content_root;
+    let lease = saved.client.send(GrantLease::new(Duration::from_secs(600))).await.unwrap().id;
+    saved.client.send(Put::new("a/00000003", "saved").lease(lease)).await.unwrap();
+    Backup::new().save(&saved.client, &leased).await.unwrap();
+    for extra in ["a", "c/00000017x", "c/00003000x", "d"] {
+        saved.client.put(extra, "extra").await.unwrap();
+    }
+    saved.client.delete(KeyRange::between("c/00004000", "c/00004010")).await.unwrap();
+    for between in ["0", "b/", "c/00001234x", "c/00005999x"] {
+        for path in [&path, &leased] {
+            let parts = Selection::new().exclude(KeyRange::key(between));
+            let report = apply(&saved.client, path, Restore::new(RestoreMode::Missing).select(parts)).await;
+            let check = report.unwrap().check.unwrap();
+            assert!(check.equal && check.content_root == root, "{between}: {check:?}");
+            assert_eq!(check.same + check.different, 7000);
+        }
     }
 }
 

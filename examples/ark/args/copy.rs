@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args as Flags;
 use clap::builder::BoolishValueParser;
 
-use super::Connection;
-use super::restore::{How, Writing};
+use super::restore::{How, SaveUndo, Writing};
+use super::{Connection, Encrypt};
 use crate::failure::Failure;
 use crate::password::User;
 
@@ -19,6 +19,11 @@ pub(crate) struct Copy {
     pub(crate) to: To,
     #[command(flatten)]
     pub(crate) how: How,
+    #[command(flatten)]
+    pub(crate) undo: SaveUndo,
+    /// Of what is saved for undo.
+    #[command(flatten)]
+    pub(crate) encrypt: Encrypt,
     #[command(flatten)]
     pub(crate) writing: Writing,
 }

@@ -122,7 +122,8 @@ pub(crate) struct SaveUndo {
     /// Save what the cluster holds of the keys that will be changed to this file, for `ark undo`.
     ///
     /// Modes that overwrite or delete do so in any case, by default to a file in the current folder whose name
-    /// tells archive and time. It is encrypted to whatever --identity or --passphrase-file opens the archive.
+    /// tells archive and time. It is encrypted to whatever --identity or --passphrase-file opens the archive. A
+    /// copy also saves what it writes, for `ark undo` to tell its keys from others: to FILE with `written` in its name.
     #[arg(long, value_name = "FILE")]
     pub(crate) undo: Option<PathBuf>,
     /// Don't.
@@ -153,9 +154,10 @@ pub(crate) struct Consent {
 #[derive(Debug, Flags)]
 #[command(after_help = "Example:\n  ark undo today.undo-20300101T000000Z.ark today.ark")]
 pub(crate) struct Undo {
-    /// What `ark restore` saved before it wrote.
+    /// What `ark restore` or `ark copy` saved before it wrote.
     pub(crate) undo: PathBuf,
-    /// The archive that was restored: a key that holds something else now is left alone.
+    /// The archive that was restored, or what `ark copy` saved of what it wrote: a key that holds something else
+    /// now is left alone.
     pub(crate) restored: PathBuf,
     #[command(flatten)]
     pub(crate) unlock: Unlock,

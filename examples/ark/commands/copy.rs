@@ -1,8 +1,10 @@
+use std::path::PathBuf;
+
 use etcd_ark::Header;
-use etcd_ark::backup::RestoreReport;
+use etcd_ark::backup::{Restore, RestoreReport};
 
 use super::applying::{self, Asking, SoFar};
-use super::plan;
+use super::{plan, unlock};
 use crate::args::{Connection, Copy as Arguments};
 use crate::connect::connect;
 use crate::failure::Failure;
@@ -19,6 +21,20 @@ struct Done {
     source: Header,
     target: Header,
     report: RestoreReport,
+    undo: Option<SavedUndo>,
+}
+
+/// Where it can be undone from: `ark undo` wants both.
+#[derive(Debug)]
+struct SavedUndo {
+    before: PathBuf,
+    written: PathBuf,
+}
+
+impl SavedUndo {
+    fn new(before: PathBuf) -> Self {
+        Self { written: before.with_extension("written.ark"), before }
+    }
 }
 
 pub(super) async fn run(
@@ -37,13 +53,15 @@ pub(super) async fn run(
 
 async fn copy(arguments: &Arguments, from: &Connection, so_far: &SoFar) -> Result<Done, Failure> {
     let to = arguments.to.connection(from)?;
-    let restore = applying::as_told(plan::as_told(&arguments.how)?, &arguments.writing, so_far);
+    let undo = applying::undo_path(&arguments.undo, arguments.how.mode, "copy").map(SavedUndo::new);
+    let restore = as_told(arguments, undo.as_ref(), so_far)?;
     let source = connect(from).await?;
     let client = connect(&to)
         .await
         .map_err(|failure| failure.help("this is about the target: --to-endpoints and so on"))?;
     let planned = restore.plan_copy(&source, &client).await?;
     let summary = planned.summary();
+    let undo = undo.filter(|_| !summary.is_nothing());
     let (source, target) = (planned.source().unwrap_or(summary.target), summary.target);
     let first = format!(
         "Copy {} keys of cluster {} at {}, revision {},",
@@ -55,14 +73,25 @@ async fn copy(arguments: &Arguments, from: &Connection, so_far: &SoFar) -> Resul
     let shown = plan::shown_below(&first, "", &arguments.how, &to, summary);
     let asking = Asking { consent: arguments.writing.consent, more: false };
     let report = applying::confirm_and_apply(planned, &shown, asking, so_far).await?;
-    Ok(Done { source, target, report })
+    Ok(Done { source, target, report, undo })
+}
+
+fn as_told(arguments: &Arguments, undo: Option<&SavedUndo>, so_far: &SoFar) -> Result<Restore, Failure> {
+    let restore = applying::as_told(plan::as_told(&arguments.how)?, &arguments.writing, so_far);
+    let saving =
+        |restore: Restore, undo: &SavedUndo| restore.save_undo(&undo.before).save_written(&undo.written);
+    unlock::copy_undo_encrypted(undo.into_iter().fold(restore, saving), &arguments.encrypt)
 }
 
 fn describe(arguments: &Arguments, done: &Done) -> Report {
-    Report::default()
+    let report = Report::default()
         .text("mode", plan::mode_name(arguments.how.mode.into()))
         .text("source_cluster_id", done.source.cluster_id)
         .with("source_revision", Value::Number(done.source.revision.0))
         .text("cluster_id", done.target.cluster_id)
-        .and(applying::describe(&done.report))
+        .and(applying::describe(&done.report));
+    match &done.undo {
+        Some(undo) => report.text("undo", undo.before.display()).text("written_keys", undo.written.display()),
+        None => report,
+    }
 }

@@ -1,9 +1,10 @@
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use etcd_ark::ClusterId;
 use etcd_ark::archive::LostKeys;
-use etcd_ark::backup::{Restore, RestoreMode, RestoreReport};
+use etcd_ark::backup::{Restore, RestoreReport};
 
 use super::applying::{self, Asking, SoFar};
 use super::origin::Origin;
@@ -52,7 +53,7 @@ async fn restore(arguments: &Arguments, connection: &Connection, so_far: &SoFar)
     let source = describe_source(&arguments.plan, &origin);
     let client = connect(connection).await?;
     let users = users::plan(&arguments.users, &client, auth.as_ref()).await?;
-    let undo = undo_path(arguments);
+    let undo = applying::undo_path(&arguments.undo, arguments.plan.how.mode, &stem(&arguments.plan.file));
     let restore = as_told(arguments, undo.as_deref(), so_far)?;
     let planned = origin.plan(&restore, &client).await?;
     let undo = undo.filter(|_| !planned.summary().is_nothing());
@@ -71,20 +72,10 @@ fn as_told(arguments: &Arguments, undo: Option<&Path>, so_far: &SoFar) -> Result
     unlock::undo_encrypted(restore, &arguments.plan.unlock)
 }
 
-/// Where to save what can be undone: as told, or beside nothing of the same name if the mode destroys something.
-fn undo_path(arguments: &Arguments) -> Option<PathBuf> {
-    let destructive = RestoreMode::from(arguments.plan.how.mode).is_destructive();
-    match &arguments.undo.undo {
-        Some(path) => Some(path.clone()),
-        None => (destructive && !arguments.undo.no_undo).then(|| default_undo(&arguments.plan.file)),
-    }
-}
-
-fn default_undo(archive: &Path) -> PathBuf {
+/// What the archive is called, as a part of another name.
+fn stem(archive: &Path) -> Cow<'_, str> {
     let stem = if stdin::is_meant(archive) { None } else { archive.file_stem() };
-    let stem = stem.map_or("restore".into(), OsStr::to_string_lossy);
-    let digits: String = human::time(human::now()).chars().filter(|c| c.is_ascii_alphanumeric()).collect();
-    format!("{stem}.undo-{digits}.ark").into()
+    stem.map_or("restore".into(), OsStr::to_string_lossy)
 }
 
 /// Where the keys come from: a part of the record of what was done.

@@ -100,6 +100,16 @@ pub(super) fn encrypted_import(import: Import, _: &Encrypt) -> Result<Import, Fa
     Ok(import)
 }
 
+#[cfg(not(feature = "encrypt"))]
+pub(super) fn copy_undo_encrypted(restore: Restore, _: &Encrypt) -> Result<Restore, Failure> {
+    Ok(restore)
+}
+
+#[cfg(feature = "encrypt")]
+pub(super) fn copy_undo_encrypted(restore: Restore, encrypt: &Encrypt) -> Result<Restore, Failure> {
+    Ok(encryption(encrypt)?.into_iter().fold(restore, Restore::encrypt_undo))
+}
+
 #[cfg(feature = "encrypt")]
 pub(super) fn encrypted(backup: Backup, encrypt: &Encrypt) -> Result<Backup, Failure> {
     Ok(match encryption(encrypt)? {

@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use super::run::{Run, knows_last_key};
+use super::run::{Hashes, Run, knows_last_key};
 use crate::archive::BlockEntry;
 use crate::backup::leasing::Leasing;
 use crate::backup::records::{BegunBlock, Entries, MOST_AT_ONCE, Records, Restorable};
@@ -58,7 +58,7 @@ impl<'a> Archived<'a> {
     /// The run with its records, which are read if they were not yet.
     pub(in crate::backup) async fn opened(&mut self, run: Run) -> Result<Run> {
         match run.unread() {
-            Some(entry) => Ok(Run::block(self.read(entry).await?, entry)),
+            Some(entry) => Ok(Run::block(self.read(entry).await?, Hashes::from(entry))),
             None => Ok(run),
         }
     }
@@ -66,7 +66,7 @@ impl<'a> Archived<'a> {
     /// A block whose records are all selected, read only if their leases are to be others.
     async fn whole(&mut self, entry: BlockEntry) -> Result<Run> {
         if self.leased && self.leasing.changes_leases() {
-            return Ok(Run::releasing(self.read(&entry).await?, &entry, &self.leasing));
+            return Ok(Run::releasing(self.read(&entry).await?, Hashes::from(&entry), &self.leasing));
         }
         Ok(Run::sealed(entry, self.leased))
     }

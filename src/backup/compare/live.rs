@@ -1,8 +1,8 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::mem;
 
-use super::run::Run;
-use crate::archive::{Compression, ContentRoot, Cutter, RawBlock, Root};
+use super::run::{Hashes, Run};
+use crate::archive::{ContentRoot, Cutter, RawBlock, Root};
 use crate::backup::in_order::InOrder;
 use crate::backup::leasing::Leasing;
 use crate::backup::selection::Segment;
@@ -117,7 +117,7 @@ impl Live {
                 reading.take(page.kvs, &mut self.hashing)?;
             }
             None => {
-                reading.finish(&mut self.hashing);
+                reading.finish(self.segments.is_empty(), &mut self.hashing);
                 self.next_segment(self.pinned.map(|header| header.revision));
             }
         }
@@ -173,13 +173,19 @@ impl Reading {
         Ok(())
     }
 
-    fn finish(&mut self, hashing: &mut InOrder<Run>) {
-        let last = mem::take(&mut self.cutter).finish();
-        last.into_iter().for_each(|block| self.hash(block, hashing));
+    /// What is left ends where the segment does. Where another one follows that is no end of a block.
+    fn finish(&mut self, is_last: bool, hashing: &mut InOrder<Run>) {
+        match mem::take(&mut self.cutter).finish() {
+            Some(last) if is_last => self.hash(last, hashing),
+            _ => {
+                let (rest, leasing) = (mem::take(&mut self.gathered), self.part.leasing());
+                hashing.begin(move || Run::open(rest.into_iter().map(|kv| leasing.restored(kv)).collect()));
+            }
+        }
     }
 
     fn hash(&mut self, block: RawBlock, hashing: &mut InOrder<Run>) {
         let (kvs, leasing) = (mem::take(&mut self.gathered), self.part.leasing());
-        hashing.begin(move || Run::releasing(kvs, &block.seal(Compression::None).entry(0), &leasing));
+        hashing.begin(move || Run::releasing(kvs, Hashes::from(&block), &leasing));
     }
 }

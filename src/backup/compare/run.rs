@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::archive::BlockEntry;
+use crate::archive::{BlockEntry, RawBlock};
 use crate::backup::leasing::Leasing;
 use crate::types::KeyValue;
 
@@ -19,8 +19,9 @@ pub(in crate::backup) struct Run {
     content: Content,
 }
 
+/// What stands for the records of a whole block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Hashes {
+pub(super) struct Hashes {
     state: [u8; 32],
     content: [u8; 32],
 }
@@ -28,6 +29,12 @@ struct Hashes {
 impl From<&BlockEntry> for Hashes {
     fn from(entry: &BlockEntry) -> Self {
         Self { state: entry.state_hash, content: entry.content_hash }
+    }
+}
+
+impl From<&RawBlock> for Hashes {
+    fn from(block: &RawBlock) -> Self {
+        Self { state: block.state_hash(), content: block.content_hash() }
     }
 }
 
@@ -45,16 +52,16 @@ impl Run {
     }
 
     /// Records that make up a whole block of a state.
-    pub(super) fn block(kvs: Vec<KeyValue>, entry: &BlockEntry) -> Self {
-        Self { hashes: Some(Hashes::from(entry)), ..Self::open(kvs) }
+    pub(super) fn block(kvs: Vec<KeyValue>, hashes: Hashes) -> Self {
+        Self { hashes: Some(hashes), ..Self::open(kvs) }
     }
 
     /// As [`Run::block`], with the leases that the records are to have. With others it is no block of the state.
-    pub(super) fn releasing(kvs: Vec<KeyValue>, entry: &BlockEntry, leasing: &Leasing) -> Self {
+    pub(super) fn releasing(kvs: Vec<KeyValue>, hashes: Hashes, leasing: &Leasing) -> Self {
         if leasing.changes_leases() && kvs.iter().any(|kv| kv.lease.is_some()) {
             return Self::open(kvs.into_iter().map(|kv| leasing.restored(kv)).collect());
         }
-        Self::block(kvs, entry)
+        Self::block(kvs, hashes)
     }
 
     /// Any records.
@@ -76,7 +83,7 @@ impl Run {
     }
 
     /// BLAKE3-256 of keys and values, if this is a whole block.
-    pub(super) fn content_hash(&self) -> Option<[u8; 32]> {
+    pub(in crate::backup) fn content_hash(&self) -> Option<[u8; 32]> {
         self.hashes.map(|hashes| hashes.content)
     }
 
@@ -138,7 +145,7 @@ pub(super) fn knows_last_key(entry: &BlockEntry) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::{Compression, Cutter};
+    use crate::archive::Cutter;
     use crate::types::{LeaseId, Revision};
 
     fn run(mod_revision: i64, value: &str, lease: Option<i64>) -> Run {
@@ -152,7 +159,7 @@ mod tests {
         };
         let mut cutter = Cutter::new();
         assert!(cutter.push(&kv).unwrap().is_none());
-        Run::block(vec![kv], &cutter.finish().unwrap().seal(Compression::None).entry(0))
+        Run::block(vec![kv], Hashes::from(&cutter.finish().unwrap()))
     }
 
     #[test]

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::mem;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use super::pace::Pace;
 use super::plan::{Planned, check_conflicts, check_denied};
 use super::send::Sender;
 use super::summary::{PlanSummary, Tallies};
+use super::undo::UndoFiles;
 use super::write::{BatchWriter, Written};
 use crate::backup::compare::Side;
 use crate::backup::leasing::Leasing;
@@ -19,7 +21,6 @@ use crate::backup::progress::{Observer, Phase};
 use crate::backup::selection::{Segment, hull};
 use crate::client::{Client, Get};
 use crate::error::{ErrorKind, Result};
-use crate::store::PendingFile;
 use crate::types::{Header, LeaseId, Revision};
 
 /// What a restore is going to do. Made by [`Restore::plan`](super::Restore::plan); reads only until it is applied.
@@ -32,7 +33,7 @@ pub struct RestorePlan<'a> {
     /// The leases to grant, and for how long.
     pub(super) grants: BTreeMap<LeaseId, Duration>,
     pub(super) planned: Planned,
-    pub(super) undo: Option<PendingFile>,
+    pub(super) undo: UndoFiles,
     pub(super) checked: bool,
     pub(super) rate: Option<NonZeroU32>,
     pub(super) observer: Observer,
@@ -80,7 +81,7 @@ impl<'a> RestorePlan<'a> {
     #[must_use]
     pub fn source(&self) -> Option<Header> {
         match &self.origin {
-            Origin::Archive(_) => None,
+            Origin::Archive { .. } => None,
             Origin::Cluster(_, source) => Some(*source),
         }
     }
@@ -105,7 +106,8 @@ impl<'a> RestorePlan<'a> {
         let began = Instant::now();
         check_conflicts(self.summary())?;
         check_denied(self.summary())?;
-        if let Some(undo) = self.undo.take().filter(|_| !self.summary().is_nothing()) {
+        let undo = mem::take(&mut self.undo);
+        if !self.summary().is_nothing() {
             undo.commit().await?;
         }
         let (written, leases) = Box::pin(self.write()).await?;
@@ -129,14 +131,14 @@ impl<'a> RestorePlan<'a> {
 
     async fn check(&mut self) -> Result<RestoreCheck> {
         let mut progress = self.observer.begin(Phase::Comparing, None);
-        let source = self.origin.open(&self.segments, self.leasing, true).await?;
+        let source = self.origin.open(&self.segments, self.leasing).await?;
         check(&self.client, source, &self.segments, &mut progress).await
     }
 
     async fn write(&mut self) -> Result<(Written, u64)> {
         let total = self.summary().writes() + self.summary().total.delete.keys;
         let progress = self.observer.begin(Phase::Writing, Some(total));
-        let leases = LeaseGranter::new(self.client.clone(), std::mem::take(&mut self.grants));
+        let leases = LeaseGranter::new(self.client.clone(), mem::take(&mut self.grants));
         let writer = BatchWriter::new(self.client.clone(), leases);
         let pace = Pace::new(self.rate, Instant::now());
         let mut sender = Sender::new(&writer, pace, progress, total);
@@ -171,7 +173,7 @@ impl<'a> RestorePlan<'a> {
         if pass == Pass::Deletions {
             return Ok(None);
         }
-        self.origin.open(&self.segments, self.leasing, true).await.map(Some)
+        self.origin.open(&self.segments, self.leasing).await.map(Some)
     }
 
     fn passes(&self) -> Vec<Pass> {

@@ -1,8 +1,7 @@
-use std::collections::VecDeque;
 use std::mem;
 
 use crate::archive::{ContentRoot, Cutter, Root};
-use crate::backup::compare::{Compared, Comparison, Live, Side};
+use crate::backup::compare::{Compared, Comparison, Live, Run, Side};
 use crate::backup::in_order::InOrder;
 use crate::backup::progress::Tracker;
 use crate::backup::selection::Segment;
@@ -44,7 +43,7 @@ pub(super) async fn check(
     while let Some(compared) = comparison.next().await? {
         progress.add(compared.keys(), compared.bytes());
         found.count(&compared, &comparison);
-        rooter.add(held(compared)).await?;
+        rooter.add(compared).await?;
     }
     Ok(RestoreCheck {
         revision: pinned.revision,
@@ -84,16 +83,7 @@ impl Found {
     }
 }
 
-/// What the cluster holds of the source's keys.
-fn held(compared: Compared) -> VecDeque<KeyValue> {
-    match compared {
-        Compared::Same(run) => run.into_records(),
-        Compared::Key { left: Some(_), right } => right.into_iter().collect(),
-        Compared::Key { left: None, .. } => VecDeque::new(),
-    }
-}
-
-/// Makes the content root of keys that come in order.
+/// Makes the content root of what the cluster holds of the source's keys.
 #[derive(Debug)]
 struct Rooter {
     cutter: Cutter,
@@ -107,13 +97,37 @@ impl Rooter {
         Self { cutter: Cutter::new(), hashing: InOrder::of(HASHING), root: ContentRoot::new() }
     }
 
-    async fn add(&mut self, kvs: VecDeque<KeyValue>) -> Result<()> {
-        for kv in &kvs {
-            if let Some(block) = self.cutter.push(kv)? {
-                let hashed = self.hashing.push(move || block.content_hash()).await?;
-                hashed.iter().for_each(|hash| self.root.add(hash));
+    async fn add(&mut self, compared: Compared) -> Result<()> {
+        match compared {
+            Compared::Same(run) => self.run(run).await,
+            Compared::Key { left: Some(_), right: Some(found) } => self.record(&found).await,
+            Compared::Key { .. } => Ok(()),
+        }
+    }
+
+    /// A whole block that begins where one would begin here is what would be cut here.
+    async fn run(&mut self, run: Run) -> Result<()> {
+        match run.content_hash().filter(|_| self.cutter.is_between_blocks()) {
+            Some(hash) => self.hash(move || hash).await,
+            None => {
+                for kv in run.into_records() {
+                    self.record(&kv).await?;
+                }
+                Ok(())
             }
         }
+    }
+
+    async fn record(&mut self, kv: &KeyValue) -> Result<()> {
+        match self.cutter.push(kv)? {
+            Some(block) => self.hash(move || block.content_hash()).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn hash(&mut self, hash: impl FnOnce() -> [u8; 32] + Send + 'static) -> Result<()> {
+        let oldest = self.hashing.push(hash).await?;
+        oldest.iter().for_each(|hash| self.root.add(hash));
         Ok(())
     }
 

@@ -11,6 +11,7 @@ mod pace;
 mod plan;
 mod planning;
 mod revert;
+mod saved;
 mod script;
 mod send;
 mod summary;
@@ -29,8 +30,8 @@ pub use self::mode::RestoreMode;
 use self::origin::Origin;
 use self::planning::Planning;
 pub use self::revert::Undo;
+use self::saved::is_undo;
 pub use self::summary::{PlanSummary, Tallies, Tally};
-use self::undo::is_undo;
 pub use self::users::{UserChange, UserPlan};
 #[cfg(feature = "encrypt")]
 use super::crypt::Encryption;
@@ -72,6 +73,7 @@ pub struct Restore {
     any_cluster: bool,
     since: Option<Revision>,
     undo: Option<PathBuf>,
+    written: Option<PathBuf>,
     checked: bool,
     rate: Option<NonZeroU32>,
     leases: LeasePolicy,
@@ -91,6 +93,7 @@ impl Restore {
             any_cluster: false,
             since: None,
             undo: None,
+            written: None,
             checked: true,
             rate: None,
             leases: LeasePolicy::default(),
@@ -129,6 +132,13 @@ impl Restore {
         Self { undo: Some(path.into()), ..self }
     }
 
+    /// Before anything is written, saves the records that are going to be written to this file. [`Undo`] takes it
+    /// instead of an archive that was restored: so a copy can be undone, too. Default: nothing is saved.
+    #[must_use]
+    pub fn save_written(self, path: impl Into<PathBuf>) -> Self {
+        Self { written: Some(path.into()), ..self }
+    }
+
     /// Which leases the keys get. Default: those that they had.
     #[must_use]
     pub fn leases(self, policy: LeasePolicy) -> Self {
@@ -142,7 +152,7 @@ impl Restore {
         Self { lease_ttl: ttl, ..self }
     }
 
-    /// Encrypts what is saved for undo: it holds values of the cluster, as the archive does. Default: it is not.
+    /// Encrypts what is saved for undo, both files: they hold values, as archives do. Default: they are not.
     #[cfg(feature = "encrypt")]
     #[must_use]
     pub fn encrypt_undo(self, encryption: Encryption) -> Self {
@@ -189,7 +199,8 @@ impl Restore {
         verified.check()?;
         refuse_undo(archive.header())?;
         let planning = Planning { restore: self, client, source: Some(archive.header().cluster_id), began };
-        let (origin, saved) = (Origin::Archive(archive.all_records()), &archive.header().range);
+        let origin = Origin::Archive { records: archive.all_records(), leased: !verified.leases.is_empty() };
+        let saved = &archive.header().range;
         // Boxed, here and further down: futures that hold all that lies below them outgrow a thread's stack.
         Box::pin(planning.of_archive(origin, saved, verified.leases)).await
     }
@@ -222,7 +233,7 @@ impl Restore {
         let saved = report.header.as_ref().map_or_else(KeyRange::all, |header| header.range.clone());
         let source = report.header.as_ref().map(|header| header.cluster_id);
         let planning = Planning { restore: self, client, source, began };
-        let origin = Origin::Archive(archive.all_records());
+        let origin = Origin::Archive { records: archive.all_records(), leased: !report.leases.is_empty() };
         Box::pin(planning.of_archive(origin, &saved, report.leases.clone())).await
     }
 
@@ -232,8 +243,8 @@ impl Restore {
     /// Both clusters go on meanwhile. The source is read at one revision, once here, once or twice while the plan
     /// is applied, and once for the comparison at the end: if it is compacted in between, that fails. A copy that
     /// was interrupted goes on by a new plan, which is of a newer revision; where the source has changed, modes
-    /// that leave existing keys alone keep what was copied first. [`Undo`] wants an archive of what was restored:
-    /// to be able to go back, make a backup of the target.
+    /// that leave existing keys alone keep what was copied first. To be able to go back, save what will be changed
+    /// ([`Restore::save_undo`]) and what is written in its place ([`Restore::save_written`]).
     ///
     /// ```no_run
     /// # async fn example(old: etcd_ark::Client, new: etcd_ark::Client) -> etcd_ark::Result<()> {

@@ -9,20 +9,21 @@ use crate::types::{Header, KeyRange, KeyValue};
 /// What a restore reads: an archive, or another cluster at one revision. Read anew for every pass.
 #[derive(Clone, Debug)]
 pub(super) enum Origin<'a> {
-    Archive(&'a Records),
+    /// `leased` is whether any of its records may have a lease.
+    Archive {
+        records: &'a Records,
+        leased: bool,
+    },
     Cluster(Client, Header),
 }
 
 impl<'a> Origin<'a> {
-    /// The selected records, as they are to be in the target. `leased` is whether any of an archive's may have a lease.
-    pub(super) async fn open(
-        &self,
-        segments: &[Segment],
-        leasing: Leasing,
-        leased: bool,
-    ) -> Result<Side<'a>> {
+    /// The selected records, as they are to be in the target.
+    pub(super) async fn open(&self, segments: &[Segment], leasing: Leasing) -> Result<Side<'a>> {
         Ok(match self {
-            Self::Archive(records) => Archived::new(records, segments, leased).leasing(leasing).into(),
+            Self::Archive { records, leased } => {
+                Archived::new(records, segments, *leased).leasing(leasing).into()
+            }
             Self::Cluster(client, at) => {
                 Live::source(client, segments, leasing, Some(at.revision)).await?.into()
             }
@@ -32,7 +33,7 @@ impl<'a> Origin<'a> {
     /// Some keys of the range, if there are any.
     pub(super) async fn some_of(&self, range: KeyRange) -> Result<Vec<KeyValue>> {
         match self {
-            Self::Archive(records) => Ok(records.of(range).next_block().await?.unwrap_or_default()),
+            Self::Archive { records, .. } => Ok(records.of(range).next_block().await?.unwrap_or_default()),
             Self::Cluster(client, at) => Ok(client.send(Get::new(range).limit(1).at(at.revision)).await?.kvs),
         }
     }

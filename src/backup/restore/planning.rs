@@ -9,7 +9,7 @@ use super::apply::RestorePlan;
 use super::origin::Origin;
 use super::pace::IN_FLIGHT;
 use super::plan::Planner;
-use super::undo::{UndoWriter, begin_file};
+use super::undo::{UndoFiles, UndoWriter};
 use crate::archive::Lease;
 use crate::backup::compare::{Comparison, Live, Side};
 use crate::backup::grants::{Grants, explained};
@@ -19,7 +19,6 @@ use crate::backup::progress::Phase;
 use crate::backup::selection::Segment;
 use crate::client::{Client, Get, malformed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::PendingFile;
 use crate::types::{ClusterId, Header, KeyRange, KeyValue, LeaseId};
 use crate::util::Escaped;
 
@@ -36,7 +35,7 @@ pub(super) struct Planning<'a> {
 struct Found {
     target: Header,
     planner: Planner,
-    undo: Option<PendingFile>,
+    undo: UndoFiles,
     /// Those of a source that is a cluster.
     leases: BTreeSet<LeaseId>,
 }
@@ -52,7 +51,7 @@ impl Planning<'_> {
         let segments = segments(self.restore, &origin, saved).await?;
         let target = self.read_target(&segments).await?;
         self.check_archives_cluster(cluster_of(&target)?.cluster_id)?;
-        let source = origin.open(&segments, self.leasing(), !leases.is_empty()).await?;
+        let source = origin.open(&segments, self.leasing()).await?;
         let found = Box::pin(self.compare(source, target)).await?;
         self.finish(found, origin, segments, &leases).await
     }
@@ -62,7 +61,7 @@ impl Planning<'_> {
         let segments = segments(self.restore, &origin, &KeyRange::all()).await?;
         let target = self.read_target(&segments).await?;
         self.check_other_cluster(cluster_of(&target)?.cluster_id)?;
-        let source = origin.open(&segments, self.leasing(), true).await?;
+        let source = origin.open(&segments, self.leasing()).await?;
         let mut found = Box::pin(self.compare(source, target)).await?;
         let leases = read_leases(client, mem::take(&mut found.leases)).await;
         let leases = leases.map_err(|error| error.context("reading the source"))?;
@@ -80,26 +79,20 @@ impl Planning<'_> {
 
     async fn compare(&self, source: Side<'_>, target: Live) -> Result<Found> {
         let pinned = cluster_of(&target)?;
-        let mut file = begin_file(self.restore.undo.as_ref()).await?;
-        let mut undo = match &mut file {
-            Some(file) => Some(UndoWriter::begin(self.client, pinned, file, self.restore).await?),
-            None => None,
-        };
+        let mut files = UndoFiles::begin(self.restore).await?;
+        let mut undo = UndoWriter::begin(self.client, pinned, &mut files, self.restore).await?;
         let grants = Grants::known(self.client).await;
         let mut planner = Planner::new(self.restore.mode, self.restore.since, grants);
         let mut comparison = Comparison::new(source, target, true);
         let mut progress = self.restore.observer.begin(Phase::Comparing, None);
         while let Some(compared) = comparison.next().await? {
             progress.add(compared.keys(), compared.bytes());
-            let changed = planner.take(compared, &comparison)?;
-            if let (Some(undo), Some(key)) = (&mut undo, changed) {
-                undo.save(key).await?;
+            if let Some(changed) = planner.take(compared, &comparison)? {
+                undo.save(changed).await?;
             }
         }
-        if let Some(undo) = undo {
-            undo.finish(self.client).await?;
-        }
-        Ok(Found { target: pinned, planner, undo: file, leases: comparison.left_leases() })
+        undo.finish(self.client).await?;
+        Ok(Found { target: pinned, planner, undo: files, leases: comparison.left_leases() })
     }
 
     async fn finish<'r>(

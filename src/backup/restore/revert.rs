@@ -8,16 +8,18 @@ use super::apply::RestorePlan;
 use super::origin::Origin;
 use super::pace::IN_FLIGHT;
 use super::plan::{Decided, Planner};
+use super::saved::{check_restored, check_undo, is_absent, is_undo, lease_policy};
 use super::summary::Fate;
-use super::undo::{is_absent, is_undo, lease_policy};
+use super::undo::UndoFiles;
+use crate::archive::Lease;
 use crate::backup::compare::Archived;
 use crate::backup::grants::Grants;
-use crate::backup::leasing::{LeaseTtl, Leasing};
+use crate::backup::leasing::{LeasePolicy, LeaseTtl, Leasing};
 use crate::backup::open::ArchiveFile;
 use crate::backup::progress::{Observer, Phase, Progress, Tracker};
 use crate::backup::selection::Selection;
 use crate::client::{Client, Get, ListMembers, OperationResult, Txn};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::types::{Header, KeyValue};
 
 /// Keys that are asked for at once: as many as a transaction may read.
@@ -52,8 +54,8 @@ impl Undo {
         Self::default()
     }
 
-    /// What the restore selected: its renames are needed to know what was restored. Default: everything, as it was
-    /// named.
+    /// What the restore selected: its renames are needed to know what was restored, unless that was saved
+    /// ([`Restore::save_written`](super::Restore::save_written)). Default: everything, as it was named.
     #[must_use]
     pub fn select(self, selection: impl Into<Selection>) -> Self {
         Self { selection: selection.into(), ..self }
@@ -66,11 +68,13 @@ impl Undo {
     }
 
     /// Verifies both archives and looks up what the cluster holds of the keys that were changed. Changes nothing.
+    /// `restored` is the archive that was restored, or what [`Restore::save_written`](super::Restore::save_written)
+    /// saved.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`] if an archive is not good; [`ErrorKind::Config`] if the first was not saved for undo, or
-    /// in another cluster; otherwise as [`Client::send`].
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if an archive is not good; [`ErrorKind::Config`](crate::ErrorKind::Config) if the first was not saved for undo, or
+    /// in another cluster, or the second by another restore; otherwise as [`Client::send`].
     ///
     /// # Cancel safety
     ///
@@ -85,19 +89,16 @@ impl Undo {
         let leases = self.verified(undo).await?;
         self.verified(restored).await?;
         let target = client.send(ListMembers::new()).await?.header;
-        check_undo(undo, target)?;
+        let options = undo.options().await?.unwrap_or_default();
+        check_undo(undo.header(), &options, target)?;
+        let of_restored = restored.options().await?.unwrap_or_default();
+        check_restored(restored.header(), &of_restored, undo.header())?;
         let segments = Selection::new().segments(&[])?;
-        let restored_segments = self.selection.segments(std::slice::from_ref(&restored.header().range))?;
         let grants = Grants::known(client).await;
-        let policy = lease_policy(&undo.options().await?.unwrap_or_default());
-        let source = Some(restored.header().cluster_id);
-        let leasing = Leasing::new(policy, LeaseTtl::Full, source, &self.selection);
         let mut planning = Planning {
             client,
             planner: Planner::new(RestoreMode::Unchanged, None, grants),
-            restored: Lookup::new(
-                Archived::new(restored.all_records(), &restored_segments, true).leasing(leasing),
-            ),
+            restored: Lookup::new(self.written(restored, lease_policy(&options))?),
             progress: self.observer.begin(Phase::Comparing, Some(undo.summary().records)),
             target,
         };
@@ -105,12 +106,12 @@ impl Undo {
         let planned = planning.planner.finish(planning.target, began.elapsed(), IN_FLIGHT)?;
         Ok(RestorePlan {
             client: client.clone(),
-            origin: Origin::Archive(undo.all_records()),
+            origin: Origin::Archive { records: undo.all_records(), leased: !leases.is_empty() },
             segments,
             leasing: Leasing::default(),
             grants: Leasing::default().grants(&leases),
             planned,
-            undo: None,
+            undo: UndoFiles::default(),
             // It would read the whole keyspace for what may be a few keys.
             checked: false,
             rate: None,
@@ -119,26 +120,21 @@ impl Undo {
         })
     }
 
-    async fn verified(&self, archive: &mut ArchiveFile) -> Result<Vec<crate::archive::Lease>> {
+    /// What the restore wrote, as it wrote it.
+    fn written<'a>(&self, restored: &'a ArchiveFile, policy: LeasePolicy) -> Result<Archived<'a>> {
+        let (records, header) = (restored.all_records(), restored.header());
+        if is_undo(header) {
+            return Ok(Archived::new(records, &Selection::new().segments(&[])?, true));
+        }
+        let segments = self.selection.segments(std::slice::from_ref(&header.range))?;
+        let leasing = Leasing::new(policy, LeaseTtl::Full, Some(header.cluster_id), &self.selection);
+        Ok(Archived::new(records, &segments, true).leasing(leasing))
+    }
+
+    async fn verified(&self, archive: &mut ArchiveFile) -> Result<Vec<Lease>> {
         let verified = Box::pin(archive.verify_observed(&self.observer)).await?;
         verified.check().map(|()| verified.leases)
     }
-}
-
-fn check_undo(undo: &ArchiveFile, target: Header) -> Result<()> {
-    let (header, cluster) = (undo.header(), target.cluster_id);
-    if !is_undo(header) {
-        let what = "the first archive is a backup, not what a restore saved for undo";
-        return Err(Error::new(ErrorKind::Config, what));
-    }
-    if header.cluster_id != cluster {
-        let what = format!(
-            "the restore was in cluster {}, but the endpoints are of cluster {cluster}; nothing was written",
-            header.cluster_id
-        );
-        return Err(Error::new(ErrorKind::Config, what));
-    }
-    Ok(())
 }
 
 /// The planning of one undo.

@@ -4,72 +4,116 @@ use std::path::PathBuf;
 
 use super::Restore;
 use super::plan::Decided;
-use crate::archive::{BackupOption, Compression, Header, Options};
+use super::saved::{before, no_range, written};
+use crate::archive::{BackupOption, Compression, Options};
 use crate::backup::create::Backup;
-use crate::backup::leasing::LeasePolicy;
 use crate::backup::output::Output;
 use crate::backup::pipeline::Pipeline;
 use crate::client::Client;
 use crate::error::Result;
 use crate::store::PendingFile;
 use crate::stream::ScanPage;
-use crate::types::{self, KeyRange, KeyValue, Revision};
+use crate::types::{self, KeyValue, Revision};
 
-/// How many keys are taken to the archive at once.
+/// How many keys are taken to an archive at once.
 const PORTION: usize = 256;
 
-/// The option that tells which leases the restored keys got.
-const LEASES: &str = "leases";
-
-/// What the range of an undo archive says: of no range does it hold every key.
-pub(super) fn no_range() -> KeyRange {
-    KeyRange::between("\x01", "\x01")
+/// Where it is saved. The files have no names before they are committed.
+#[derive(Debug, Default)]
+pub(super) struct UndoFiles {
+    before: Option<PendingFile>,
+    written: Option<PendingFile>,
 }
 
-/// Whether the archive was made to undo a restore, and is no backup.
-pub(super) fn is_undo(header: &Header) -> bool {
-    header.range.is_empty()
+impl UndoFiles {
+    pub(super) async fn begin(restore: &Restore) -> Result<Self> {
+        Ok(Self {
+            before: begin(restore.undo.as_ref()).await?,
+            written: begin(restore.written.as_ref()).await?,
+        })
+    }
+
+    pub(super) async fn commit(self) -> Result<()> {
+        for file in [self.before, self.written].into_iter().flatten() {
+            file.commit().await?;
+        }
+        Ok(())
+    }
 }
 
-/// Which leases the restored keys got.
-pub(super) fn lease_policy(undo: &Options) -> LeasePolicy {
-    let told = undo.options.iter().find(|option| option.name == LEASES);
-    told.and_then(|option| LeasePolicy::named(&option.value)).unwrap_or_default()
+async fn begin(path: Option<&PathBuf>) -> Result<Option<PendingFile>> {
+    match path {
+        Some(path) => PendingFile::create(path).await.map(Some),
+        None => Ok(None),
+    }
 }
 
-/// A key that did not exist, in etcd's own form of one: no revision and no version.
-pub(super) fn is_absent(kv: &KeyValue) -> bool {
-    kv.create_revision == Revision(0)
-}
-
-/// An undo archive in the making.
+/// What a restore changes, as it is saved.
 pub(super) struct UndoWriter<'w> {
-    pipeline: Pipeline<'w, PendingFile>,
-    pinned: types::Header,
-    /// Which leases the restored keys get.
-    leases: LeasePolicy,
-    gathered: Vec<KeyValue>,
+    before: Option<Saving<'w>>,
+    written: Option<Saving<'w>>,
 }
 
 impl<'w> UndoWriter<'w> {
     pub(super) async fn begin(
         client: &Client,
         pinned: types::Header,
-        file: &'w mut PendingFile,
+        files: &'w mut UndoFiles,
         restore: &Restore,
     ) -> Result<Self> {
+        let told = before(restore.leases);
+        let before = Saving::begin(client, pinned, files.before.as_mut(), restore, told).await?;
+        let written = Saving::begin(client, pinned, files.written.as_mut(), restore, written()).await?;
+        Ok(Self { before, written })
+    }
+
+    /// Takes a key that is going to be changed.
+    pub(super) async fn save(&mut self, key: Decided) -> Result<()> {
+        if let (Some(written), Some(kv)) = (&mut self.written, &key.archived) {
+            written.save(kv.clone()).await?;
+        }
+        match (&mut self.before, key.found.or(key.archived.map(absent))) {
+            (Some(before), Some(kv)) => before.save(kv).await,
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) async fn finish(self, client: &Client) -> Result<()> {
+        for saving in [self.before, self.written].into_iter().flatten() {
+            saving.finish(client).await?;
+        }
+        Ok(())
+    }
+}
+
+/// An archive of changed keys in the making.
+struct Saving<'w> {
+    pipeline: Pipeline<'w, PendingFile>,
+    pinned: types::Header,
+    option: BackupOption,
+    gathered: Vec<KeyValue>,
+}
+
+impl<'w> Saving<'w> {
+    async fn begin(
+        client: &Client,
+        pinned: types::Header,
+        file: Option<&'w mut PendingFile>,
+        restore: &Restore,
+        option: BackupOption,
+    ) -> Result<Option<Self>> {
+        let Some(file) = file else { return Ok(None) };
         let backup = Backup::new().range(no_range());
         let header = Box::pin(backup.header(client, pinned)).await;
         let output = Output::new(file);
         #[cfg(feature = "encrypt")]
         let output = output.encrypted(restore.encrypt_undo.as_ref())?;
         let pipeline = Pipeline::begin(&header, Compression::default(), output).await?;
-        Ok(Self { pipeline, pinned, leases: restore.leases, gathered: Vec::new() })
+        Ok(Some(Self { pipeline, pinned, option, gathered: Vec::new() }))
     }
 
-    /// Takes what the cluster holds of a key that is going to be changed.
-    pub(super) async fn save(&mut self, key: Decided) -> Result<()> {
-        self.gathered.extend(key.found.or(key.archived.map(absent)));
+    async fn save(&mut self, kv: KeyValue) -> Result<()> {
+        self.gathered.push(kv);
         if self.gathered.len() < PORTION { Ok(()) } else { self.flush().await }
     }
 
@@ -78,11 +122,10 @@ impl<'w> UndoWriter<'w> {
         self.pipeline.take(ScanPage { header: self.pinned, total: 0, kvs }).await.map(drop)
     }
 
-    pub(super) async fn finish(mut self, client: &Client) -> Result<()> {
+    async fn finish(mut self, client: &Client) -> Result<()> {
         self.flush().await?;
         Box::pin(self.pipeline.leases(client)).await?;
-        let option = BackupOption { name: LEASES.to_owned(), value: self.leases.name().to_owned() };
-        self.pipeline.options(&Options { options: vec![option] }).await?;
+        self.pipeline.options(&Options { options: vec![self.option] }).await?;
         self.pipeline.finish().await.map(drop)
     }
 }
@@ -95,13 +138,5 @@ fn absent(kv: KeyValue) -> KeyValue {
         mod_revision: Revision(0),
         version: 0,
         lease: None,
-    }
-}
-
-/// Where an undo archive is to go.
-pub(super) async fn begin_file(path: Option<&PathBuf>) -> Result<Option<PendingFile>> {
-    match path {
-        Some(path) => PendingFile::create(path).await.map(Some),
-        None => Ok(None),
     }
 }
