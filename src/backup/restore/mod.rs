@@ -199,7 +199,7 @@ impl Restore {
         verified.check()?;
         refuse_undo(archive.header())?;
         let planning = Planning { restore: self, client, source: Some(archive.header().cluster_id), began };
-        let origin = Origin::Archive { records: archive.all_records(), leased: !verified.leases.is_empty() };
+        let origin = Origin::Archive { records: archive.all_records(), leased: verified.leased };
         let saved = &archive.header().range;
         // Boxed, here and further down: futures that hold all that lies below them outgrow a thread's stack.
         Box::pin(planning.of_archive(origin, saved, verified.leases)).await
