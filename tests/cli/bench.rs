@@ -168,3 +168,12 @@ async fn a_compaction_of_what_is_measured_has_a_code_of_its_own() {
     let outcome = finish(child).await.failed(5, "compacted");
     assert!(outcome.stderr.contains("less time by --for"), "{}", outcome.stderr);
 }
+
+#[tokio::test]
+async fn a_member_that_is_down_is_no_hindrance() {
+    let place = Place::holding("a/", KEYS, 10).await;
+    let endpoints = format!("http://127.0.0.1:1,{}", place.server.endpoint());
+    let json = place.json(&format!("bench --rounds 1 --concurrency 2 --endpoints {endpoints}")).await;
+    read_all(way(&json, "scan by pages", Some(2)), KEYS);
+    read_all(way(&json, "snapshot, whole database", None), 0);
+}
