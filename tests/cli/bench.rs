@@ -1,11 +1,13 @@
 //! Measuring a cluster without changing it.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::ark::{Place, fill, finish};
 use crate::interrupt::{send, until_it_catches_interrupts};
-use crate::support::{Permission, Server, Tls};
+use crate::support::{Fault, Permission, Proxy, Server, Tls};
 
 const KEYS: usize = 2000;
 
@@ -89,10 +91,18 @@ async fn servers_with_streams_are_read_by_them_and_others_have_none() {
 #[tokio::test]
 async fn what_there_is_no_time_for_is_stopped_and_said_to_be() {
     let place = Place::holding("a/", 20_000, 1000).await;
-    let json = place.json("bench --rounds 1 --concurrency 1 --for 150ms").await;
+    let proxy = Proxy::to(place.server.port()).await;
+    let slow = Fault::Slow { each_way: Duration::from_millis(150), stall: Duration::ZERO };
+    proxy.set(slow);
+    // Two seconds a turn: time for a few of some fourteen pages.
+    let line = format!("bench --rounds 1 --concurrency 1 --for 10s --endpoints {}", proxy.endpoint());
+    let json = place.json(&line).await;
     let pages = way(&json, "scan by pages", Some(1));
     assert_eq!((&pages["complete"], pages["turns"].as_array().unwrap().len()), (&Value::Bool(false), 1));
-    assert!(pages["turns"][0]["keys"].as_u64().unwrap() < 20_000, "{pages}");
+    let keys = pages["turns"][0]["keys"].as_u64().unwrap();
+    assert!(0 < keys && keys < 20_000, "{pages}");
+    assert!(pages["other_reads_p50_seconds"].as_f64().unwrap() >= 0.3, "{pages}");
+    assert!(json["backup_seconds"].as_f64().unwrap() > 2.0, "{json}");
     assert_eq!(json["backup_is_a_guess"], true, "{json}");
     let advice = json["advice"][0].as_str().unwrap();
     assert!(advice.contains("going by those that there was time for"), "{advice}");
