@@ -90,7 +90,9 @@ async fn servers_with_streams_are_read_by_them_and_others_have_none() {
 
 #[tokio::test]
 async fn what_there_is_no_time_for_is_stopped_and_said_to_be() {
-    let place = Place::holding("a/", 20_000, 1000).await;
+    // Without streams, which take one round trip for all.
+    let place = Place::with(Server::builder().version("3.5.1").start().await);
+    fill(&place.server, "a/", 20_000, 1000).await;
     let proxy = Proxy::to(place.server.port()).await;
     let slow = Fault::Slow { each_way: Duration::from_millis(150), stall: Duration::ZERO };
     proxy.set(slow);
