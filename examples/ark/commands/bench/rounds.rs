@@ -56,8 +56,10 @@ impl Found {
             Err(failure) if way.kind.is_needed() => return Err(outrun(failure)),
             Err(failure) => self.missing.push((way.kind, failure.summary())),
             Ok(turn) => {
-                let mut measured = self.measured.iter_mut().filter(|measured| measured.way == way);
-                measured.next().into_iter().for_each(|measured| measured.turns.push(turn.clone()));
+                let mut measured = self.measured.iter_mut();
+                if let Some(measured) = measured.find(|measured| measured.way == way) {
+                    measured.turns.push(turn);
+                }
             }
         }
         Ok(())
