@@ -151,6 +151,7 @@ async fn what_cannot_be_measured_is_told() {
         ("--for 10", "500ms"),
         ("--for 0s", "more than 0"),
         ("--rounds 0", "--rounds"),
+        ("--rounds 1001", "1..=1000"),
         ("-o file", "-o"),
     ] {
         place.run(&format!("bench {flags}")).await.failed(2, told);
