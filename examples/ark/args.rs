@@ -181,10 +181,12 @@ pub(crate) enum Command {
     CheckConfig(CheckConfig),
     /// Measure how fast the cluster's keys can be read, and what others notice of it.
     ///
-    /// Nothing is written: no key, no lease, no file. Ways to read take turns, all at one revision: as a backup reads, with
-    /// several numbers of parts at once; as other clients do; a member's snapshot. Beside each, one small linearizable
-    /// read after the other, 10 ms apart and over a connection of its own, tells what others notice. It ends with how long a backup will
-    /// read, and with which --concurrency; what compressing and writing take beyond that depends on the machine.
+    /// Nothing is written: no key, no lease, no file. But meanwhile the cluster is as busy as during a backup.
+    ///
+    /// Ways to read take turns, all at one revision: as a backup reads, with several numbers of parts at once; as other
+    /// clients do; a member's snapshot. Beside each, one small linearizable read after the other, 10 ms apart and over
+    /// a connection of its own, tells what others notice. At the end it says how long a backup will read, and with
+    /// which --concurrency; what compressing and writing take beyond that depends on the machine.
     Bench(Bench),
     /// Create an identity file, and show the recipient that goes with it.
     ///

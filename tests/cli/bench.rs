@@ -1,11 +1,13 @@
 //! Measuring a cluster without changing it.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::ark::{Place, fill, finish};
 use crate::interrupt::{send, until_it_catches_interrupts};
-use crate::support::{Permission, Server, Tls};
+use crate::support::{Fault, Permission, Proxy, Server, Tls};
 
 const KEYS: usize = 2000;
 
@@ -88,11 +90,21 @@ async fn servers_with_streams_are_read_by_them_and_others_have_none() {
 
 #[tokio::test]
 async fn what_there_is_no_time_for_is_stopped_and_said_to_be() {
-    let place = Place::holding("a/", 20_000, 1000).await;
-    let json = place.json("bench --rounds 1 --concurrency 1 --for 150ms").await;
+    // Without streams, which take one round trip for all.
+    let place = Place::with(Server::builder().version("3.5.1").start().await);
+    fill(&place.server, "a/", 20_000, 1000).await;
+    let proxy = Proxy::to(place.server.port()).await;
+    let slow = Fault::Slow { each_way: Duration::from_millis(150), stall: Duration::ZERO };
+    proxy.set(slow);
+    // Two seconds a turn: time for a few of some fourteen pages.
+    let line = format!("bench --rounds 1 --concurrency 1 --for 10s --endpoints {}", proxy.endpoint());
+    let json = place.json(&line).await;
     let pages = way(&json, "scan by pages", Some(1));
     assert_eq!((&pages["complete"], pages["turns"].as_array().unwrap().len()), (&Value::Bool(false), 1));
-    assert!(pages["turns"][0]["keys"].as_u64().unwrap() < 20_000, "{pages}");
+    let keys = pages["turns"][0]["keys"].as_u64().unwrap();
+    assert!(0 < keys && keys < 20_000, "{pages}");
+    assert!(pages["other_reads_p50_seconds"].as_f64().unwrap() >= 0.3, "{pages}");
+    assert!(json["backup_seconds"].as_f64().unwrap() > 2.0, "{json}");
     assert_eq!(json["backup_is_a_guess"], true, "{json}");
     let advice = json["advice"][0].as_str().unwrap();
     assert!(advice.contains("going by those that there was time for"), "{advice}");
@@ -139,6 +151,7 @@ async fn what_cannot_be_measured_is_told() {
         ("--for 10", "500ms"),
         ("--for 0s", "more than 0"),
         ("--rounds 0", "--rounds"),
+        ("--rounds 1001", "1..=1000"),
         ("-o file", "-o"),
     ] {
         place.run(&format!("bench {flags}")).await.failed(2, told);
@@ -167,4 +180,13 @@ async fn a_compaction_of_what_is_measured_has_a_code_of_its_own() {
     }
     let outcome = finish(child).await.failed(5, "compacted");
     assert!(outcome.stderr.contains("less time by --for"), "{}", outcome.stderr);
+}
+
+#[tokio::test]
+async fn a_member_that_is_down_is_no_hindrance() {
+    let place = Place::holding("a/", KEYS, 10).await;
+    let endpoints = format!("http://127.0.0.1:1,{}", place.server.endpoint());
+    let json = place.json(&format!("bench --rounds 1 --concurrency 2 --endpoints {endpoints}")).await;
+    read_all(way(&json, "scan by pages", Some(2)), KEYS);
+    read_all(way(&json, "snapshot, whole database", None), 0);
 }

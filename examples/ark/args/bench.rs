@@ -1,7 +1,7 @@
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use clap::Args as Flags;
+use clap::{Args as Flags, value_parser};
 
 use super::{Prefix, duration};
 
@@ -21,7 +21,7 @@ pub(crate) struct Bench {
     /// what it has read tells its rate.
     #[arg(long = "for", value_name = "DURATION", default_value = "1m", value_parser = duration())]
     pub(crate) limit: Duration,
-    /// How many turns each way has; medians are shown.
-    #[arg(long, value_name = "COUNT", default_value = "3")]
-    pub(crate) rounds: NonZeroU32,
+    /// How many turns each way has, up to 1,000; medians are shown.
+    #[arg(long, value_name = "COUNT", default_value = "3", value_parser = value_parser!(u32).range(1..=1000))]
+    pub(crate) rounds: u32,
 }

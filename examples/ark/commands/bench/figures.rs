@@ -12,7 +12,29 @@ pub(super) struct Pass {
     pub(super) bytes: u64,
     pub(super) pages: u64,
     pub(super) time: Duration,
+    /// What the first page brought, and when: for it the servers count all keys, however many are read.
+    pub(super) opening: Opening,
     pub(super) complete: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Opening {
+    pub(super) keys: u64,
+    pub(super) time: Duration,
+}
+
+impl Pass {
+    /// How long so many keys take: as long as they took, or as if all were read like those behind the first page.
+    fn seconds_of(&self, keys: u64) -> Option<f64> {
+        if self.complete {
+            return Some(self.time.as_secs_f64());
+        }
+        let Opening { keys: first, time: opening } = self.opening;
+        let read = self.keys.saturating_sub(first);
+        let each = self.time.saturating_sub(opening).as_secs_f64() / read as f64;
+        let rest = keys.saturating_sub(first) as f64;
+        (read > 0).then_some(opening.as_secs_f64() + each * rest)
+    }
 }
 
 /// What came of a turn.
@@ -64,10 +86,15 @@ impl Measured {
         self.turns.iter().filter_map(|turn| turn.pass.as_ref())
     }
 
-    /// The median over the turns that count.
-    pub(super) fn middle(&self, figure: impl Fn(&Pass) -> f64) -> Option<f64> {
+    /// The turns that count.
+    fn counted(&self) -> impl Iterator<Item = &Pass> {
         let complete = self.is_complete();
-        median(self.passes().filter(|pass| pass.complete == complete).map(figure).collect())
+        self.passes().filter(move |pass| pass.complete == complete)
+    }
+
+    /// The median.
+    pub(super) fn middle(&self, figure: impl Fn(&Pass) -> f64) -> Option<f64> {
+        median(self.counted().map(figure).collect())
     }
 
     /// How long a pass took, or was let go on.
@@ -82,12 +109,10 @@ impl Measured {
         rate.filter(|&rate| rate.is_finite() && rate > 0.0)
     }
 
-    /// How long so many keys take: as they did, or by the rate of those that were read.
+    /// How long so many keys take, or would have taken; `None` if hardly any were read.
     pub(super) fn time_of(&self, keys: u64) -> Option<Duration> {
-        if self.is_complete() {
-            return Some(self.time());
-        }
-        Duration::try_from_secs_f64(keys as f64 / self.rate(|pass| pass.keys)?).ok()
+        let seconds = median(self.counted().filter_map(|pass| pass.seconds_of(keys)).collect())?;
+        Duration::try_from_secs_f64(seconds).ok()
     }
 
     /// `None` if no read came back.
@@ -147,9 +172,13 @@ pub(super) mod tests {
 
     #[test]
     fn one_that_never_did_is_judged_by_its_rate() {
-        let found = measured(WAY, &[(2.0, 100, false), (2.0, 300, false), (2.0, 200, false)]);
+        let mut found = measured(WAY, &[(2.0, 100, false), (2.0, 300, false), (2.0, 200, false)]);
         assert_eq!(found.rate(|pass| pass.keys), Some(100.0));
         assert_eq!(found.time_of(1000), Some(Duration::from_secs(10)));
+        for pass in found.turns.iter_mut().filter_map(|turn| turn.pass.as_mut()) {
+            pass.opening = Opening { keys: 0, time: Duration::from_secs(1) };
+        }
+        assert_eq!(found.time_of(1000), Some(Duration::from_secs(6)), "it opens once");
         let nothing = measured(WAY, &[(2.0, 0, false)]);
         assert_eq!((nothing.rate(|pass| pass.keys), nothing.time_of(1000)), (None, None));
         assert_eq!(measured(WAY, &[]).time_of(1000), None);

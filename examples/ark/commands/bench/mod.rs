@@ -22,7 +22,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let subject = Subject::open(arguments.keys.range(), connection).await?;
     let ways = way::all(&arguments.concurrency);
-    let found = rounds::measure(&subject, &ways, arguments.rounds.get(), arguments.limit).await?;
+    let found = rounds::measure(&subject, &ways, arguments.rounds, arguments.limit).await?;
     let advice = Advice::of(&found.measured, subject.keys).ok_or_else(too_short)?;
     match format {
         Format::Simple => Output::Stdout.write(report::text(&subject, &found, &advice).as_bytes()).map(drop),

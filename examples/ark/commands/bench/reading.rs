@@ -1,13 +1,13 @@
 //! Reading all keys in one of the ways.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use etcd_ark::{self as etcd, Get, KeyValue, Scan, ScanWay};
 use futures_util::TryStreamExt;
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
-use super::figures::Pass;
+use super::figures::{Opening, Pass};
 use super::subject::{PAGE_TIMEOUT, Subject};
 use super::way::{Kind, Way};
 use crate::failure::{Exit, Failure};
@@ -23,7 +23,10 @@ pub(super) struct Reading<'a> {
     pub(super) subject: &'a Subject,
     pub(super) way: Way,
     pub(super) pass: &'a mut Pass,
+    pub(super) began: Instant,
     pub(super) line: &'a ProgressLine,
+    /// What the line calls it.
+    pub(super) title: &'a str,
 }
 
 impl Reading<'_> {
@@ -82,10 +85,13 @@ impl Reading<'_> {
     }
 
     fn came(&mut self, keys: usize, bytes: usize) {
+        if self.pass.pages == 0 {
+            self.pass.opening = Opening { keys: keys as u64, time: self.began.elapsed() };
+        }
         self.pass.keys += keys as u64;
         self.pass.bytes += bytes as u64;
         self.pass.pages += 1;
-        self.line.show_reading(&self.way.to_string(), self.pass.keys, self.pass.bytes);
+        self.line.show_reading(self.title, self.pass.keys, self.pass.bytes);
     }
 }
 

@@ -29,15 +29,16 @@ pub(super) async fn measure(
     rounds: u32,
     limit: Duration,
 ) -> Result<Found, Failure> {
+    let turns: Vec<_> = (0..rounds as usize).flat_map(|round| order(ways, round)).collect();
+    let share = limit / turns.len().try_into().unwrap_or(u32::MAX);
     let line = ProgressLine::new(Unit::Keys);
-    let share = limit / rounds.saturating_mul(ways.len().try_into().unwrap_or(u32::MAX));
     let measured = ways.iter().map(|&way| Measured { way, turns: Vec::new() }).collect();
     let mut found = Found { measured, missing: Vec::new() };
-    for round in 0..rounds as usize {
-        for way in order(ways, round) {
-            if !found.is_missing(way.kind) {
-                found.note(way, turn(subject, way, share, &line).await)?;
-            }
+    for (number, &way) in turns.iter().enumerate() {
+        if !found.is_missing(way.kind) {
+            let title = format!("{way} ({} of {})", number + 1, turns.len());
+            let turn = Turning { subject, way, share, line: &line, title: &title };
+            found.note(way, turn.take().await)?;
         }
     }
     found.measured.retain(|measured| !measured.turns.is_empty());
@@ -55,8 +56,10 @@ impl Found {
             Err(failure) if way.kind.is_needed() => return Err(outrun(failure)),
             Err(failure) => self.missing.push((way.kind, failure.summary())),
             Ok(turn) => {
-                let mut measured = self.measured.iter_mut().filter(|measured| measured.way == way);
-                measured.next().into_iter().for_each(|measured| measured.turns.push(turn.clone()));
+                let mut measured = self.measured.iter_mut();
+                if let Some(measured) = measured.find(|measured| measured.way == way) {
+                    measured.turns.push(turn);
+                }
             }
         }
         Ok(())
@@ -71,29 +74,35 @@ fn outrun(failure: Failure) -> Failure {
     }
 }
 
-async fn turn(subject: &Subject, way: Way, share: Duration, line: &ProgressLine) -> Result<Turn, Failure> {
-    let others = Others::start(subject.others.clone(), subject.key.clone());
-    let began = Instant::now();
-    let mut passes = Vec::new();
-    while began.elapsed() < LEAST.min(share) {
-        let left = share.saturating_sub(began.elapsed());
-        passes.push(read_once(subject, way, left, line).await?);
-    }
-    Ok(Turn { pass: merged(&passes), reads: others.end().await })
+/// A turn to be taken.
+struct Turning<'a> {
+    subject: &'a Subject,
+    way: Way,
+    share: Duration,
+    line: &'a ProgressLine,
+    title: &'a str,
 }
 
-/// Reads all keys, or as many as there is time for.
-async fn read_once(
-    subject: &Subject,
-    way: Way,
-    left: Duration,
-    line: &ProgressLine,
-) -> Result<Pass, Failure> {
-    let mut pass = Pass::default();
-    let began = Instant::now();
-    let reading = Reading { subject, way, pass: &mut pass, line };
-    let outcome = timeout(left, reading.read()).await;
-    let complete = outcome.is_ok();
-    outcome.unwrap_or(Ok(()))?;
-    Ok(Pass { time: began.elapsed(), complete, ..pass })
+impl Turning<'_> {
+    async fn take(self) -> Result<Turn, Failure> {
+        self.line.show_reading(self.title, 0, 0);
+        let others = Others::start(self.subject.others.clone(), self.subject.key.clone());
+        let began = Instant::now();
+        let mut passes = Vec::new();
+        while began.elapsed() < LEAST.min(self.share) {
+            passes.push(self.read_once(self.share.saturating_sub(began.elapsed())).await?);
+        }
+        Ok(Turn { pass: merged(&passes), reads: others.end().await })
+    }
+
+    /// Reads all keys, or as many as there is time for.
+    async fn read_once(&self, left: Duration) -> Result<Pass, Failure> {
+        let Self { subject, way, line, title, .. } = *self;
+        let (mut pass, began) = (Pass::default(), Instant::now());
+        let reading = Reading { subject, way, pass: &mut pass, began, line, title };
+        let outcome = timeout(left, reading.read()).await;
+        let complete = outcome.is_ok();
+        outcome.unwrap_or(Ok(()))?;
+        Ok(Pass { time: began.elapsed(), complete, ..pass })
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use etcd_ark::{Client, Get, KeyRange, Member, Revision};
+use futures_util::future::join_all;
 
 use crate::args::Connection;
 use crate::connect::connect_apart;
@@ -40,11 +41,10 @@ impl Subject {
         let (revision, keys) = (first.header.revision, first.count);
         let key = first.kvs.into_iter().next().ok_or_else(|| nothing_there(&range))?.key;
         let (mut member, mut versions) = (None, BTreeSet::new());
-        for asked in client.members() {
-            if let Ok(status) = asked.status().await {
-                versions.insert(status.version);
-                member.get_or_insert((asked, status.db_size));
-            }
+        let ask = async |member: Member| member.status().await.ok().map(|status| (member, status));
+        for (asked, status) in join_all(client.members().into_iter().map(ask)).await.into_iter().flatten() {
+            versions.insert(status.version);
+            member.get_or_insert((asked, status.db_size));
         }
         Ok(Self { client, others, range, revision, keys, key, member, versions })
     }
