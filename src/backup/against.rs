@@ -63,7 +63,7 @@ impl ArchiveFile {
         let segments = Selection::new().segments(std::slice::from_ref(&header.range))?;
         check_cluster(&header, client).await?;
         let archived = Archived::new(self.all_records(), &segments, true);
-        let live = Live::open(client, &segments, Some(header.revision));
+        let live = Live::open(client, &segments, Some(header.revision), true);
         let live = live.await.map_err(|error| explained(error, &header))?;
         let pinned = live.pinned().ok_or_else(|| malformed(NO_PAGE))?;
         let mut comparison = Comparison::exact(archived, live);

@@ -41,7 +41,7 @@ impl<'a> DiffSide<'a> {
     async fn open(self, segments: &[Segment]) -> Result<Side<'a>> {
         match self {
             Self::Archive(archive) => Ok(Archived::new(archive.all_records(), segments, true).into()),
-            Self::Cluster(client) => Ok(Live::open(client, segments, None).await?.into()),
+            Self::Cluster(client) => Ok(Live::open(client, segments, None, false).await?.into()),
         }
     }
 }

@@ -13,6 +13,9 @@ use super::verify::cannot_read;
 use crate::error::{Error, ErrorKind, Result};
 use crate::util::lock;
 
+/// Most reads ask for no more: a buffer of that length need not grow.
+const COMMON_BYTES: u64 = 1 << 20;
+
 /// What an archive can be read from in any order.
 pub(super) trait ReadSeek: Read + Seek + Send {}
 
@@ -82,7 +85,7 @@ impl Source {
     pub(super) async fn read(&self, span: Range<u64>) -> Result<Bytes> {
         let read = move |reader: &mut dyn ReadSeek| {
             let len = span.end.saturating_sub(span.start);
-            let mut bytes = Vec::new();
+            let mut bytes = Vec::with_capacity(len.min(COMMON_BYTES) as usize);
             match reader.seek(SeekFrom::Start(span.start)) {
                 // A decrypted source can't seek beyond its end, as a file can.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Bytes::new()),

@@ -30,7 +30,8 @@ pub(in crate::backup) struct Live {
 /// What the cluster is in a comparison.
 #[derive(Clone, Copy, Debug)]
 enum Part {
-    Target,
+    /// `states` is whether hashes of full records may decide.
+    Target { states: bool },
     /// Its records come as they are to be in the target.
     Source(Leasing),
 }
@@ -47,22 +48,24 @@ struct Reading {
 
 impl Live {
     /// Of a cluster that is or may be restored to. Reads the first page, which fixes the revision unless it is given.
+    /// `states` is whether more than keys and values may count.
     pub(in crate::backup) async fn open(
         client: &Client,
         segments: &[Segment],
         at: Option<Revision>,
+        states: bool,
     ) -> Result<Self> {
-        Self::begin(client, segments, Part::Target, at).await
+        Self::begin(client, segments, Part::Target { states }, at).await
     }
 
-    /// As [`Live::open`], of a cluster that is restored from.
+    /// As [`Live::open`], of a cluster that is restored from, at this revision.
     pub(in crate::backup) async fn source(
         client: &Client,
         segments: &[Segment],
         leasing: Leasing,
-        at: Option<Revision>,
+        at: Revision,
     ) -> Result<Self> {
-        Self::begin(client, segments, Part::Source(leasing), at).await
+        Self::begin(client, segments, Part::Source(leasing), Some(at)).await
     }
 
     async fn begin(client: &Client, segments: &[Segment], part: Part, at: Option<Revision>) -> Result<Self> {
@@ -128,7 +131,7 @@ impl Live {
 impl Part {
     fn range(self, segment: &Segment) -> &KeyRange {
         match self {
-            Self::Target => &segment.target,
+            Self::Target { .. } => &segment.target,
             Self::Source(_) => &segment.source,
         }
     }
@@ -136,7 +139,7 @@ impl Part {
     /// The record under its name in the target; `None` if it is not selected.
     fn wanted(self, segment: &Segment, kv: KeyValue) -> Option<KeyValue> {
         match self {
-            Self::Target => Some(kv).filter(|kv| segment.selects_target(&kv.key)),
+            Self::Target { .. } => Some(kv).filter(|kv| segment.selects_target(&kv.key)),
             Self::Source(leasing) => segment.restored(kv).map(|kv| leasing.restored(kv)),
         }
     }
@@ -144,14 +147,19 @@ impl Part {
     /// With two clusters in play, which one it is about.
     fn explain(self, error: Error) -> Error {
         match self {
-            Self::Target => error,
+            Self::Target { .. } => error,
             Self::Source(_) => error.context("reading the source"),
         }
     }
 
+    /// Whether a block is to have a hash of full records.
+    fn needs_state(self, kvs: &[KeyValue]) -> bool {
+        matches!(self, Self::Target { states: true }) || kvs.iter().any(|kv| kv.lease.is_some())
+    }
+
     fn leasing(self) -> Leasing {
         match self {
-            Self::Target => Leasing::default(),
+            Self::Target { .. } => Leasing::default(),
             Self::Source(leasing) => leasing,
         }
     }
@@ -185,7 +193,10 @@ impl Reading {
     }
 
     fn hash(&mut self, block: RawBlock, hashing: &mut InOrder<Run>) {
-        let (kvs, leasing) = (mem::take(&mut self.gathered), self.part.leasing());
-        hashing.begin(move || Run::releasing(kvs, Hashes::from(&block), &leasing));
+        let (kvs, part) = (mem::take(&mut self.gathered), self.part);
+        hashing.begin(move || {
+            let hashes = Hashes::of(&block, part.needs_state(&kvs));
+            Run::releasing(kvs, hashes, &part.leasing())
+        });
     }
 }

@@ -164,11 +164,15 @@ impl<'a> Comparison<'a> {
     pub(super) async fn next(&mut self) -> Result<Option<Compared>> {
         self.left.advance().await?;
         self.right.advance().await?;
-        if let Some(same) = self.take_equal() {
-            return Ok(Some(Compared::Same(same)));
+        if !self.are_equal() {
+            self.left.open().await?;
+            self.right.open().await?;
         }
-        self.left.open().await?;
-        self.right.open().await?;
+        // Again: only reading an archive's block shows whether its records have leases.
+        if self.are_equal() {
+            self.left.run = None;
+            return Ok(self.right.run.take().map(Compared::Same));
+        }
         Ok(match order(self.left.key(), self.right.key()) {
             None => None,
             Some(Ordering::Less) => Some(Compared::Key { left: self.left.pop(), right: None }),
@@ -177,18 +181,14 @@ impl<'a> Comparison<'a> {
         })
     }
 
-    fn take_equal(&mut self) -> Option<Run> {
-        let (left, right) = (self.left.run.as_ref()?, self.right.run.as_ref()?);
-        let equal = match self.counts {
+    /// Whether both have come to the same block.
+    fn are_equal(&self) -> bool {
+        let (Some(left), Some(right)) = (&self.left.run, &self.right.run) else { return false };
+        match self.counts {
             Counts::Value => left.equals(right, false),
             Counts::ValueAndLease => left.equals(right, true),
             Counts::Everything => left.is_identical(right),
-        };
-        if !equal {
-            return None;
         }
-        self.left.run = None;
-        self.right.run.take()
     }
 }
 

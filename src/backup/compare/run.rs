@@ -22,19 +22,24 @@ pub(in crate::backup) struct Run {
 /// What stands for the records of a whole block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Hashes {
-    state: [u8; 32],
+    /// Not made where it decides nothing.
+    state: Option<[u8; 32]>,
     content: [u8; 32],
 }
 
 impl From<&BlockEntry> for Hashes {
     fn from(entry: &BlockEntry) -> Self {
-        Self { state: entry.state_hash, content: entry.content_hash }
+        Self { state: Some(entry.state_hash), content: entry.content_hash }
     }
 }
 
-impl From<&RawBlock> for Hashes {
-    fn from(block: &RawBlock) -> Self {
-        Self { state: block.state_hash(), content: block.content_hash() }
+impl Hashes {
+    pub(super) fn of(block: &RawBlock, with_state: bool) -> Self {
+        Self { state: with_state.then(|| block.state_hash()), content: block.content_hash() }
+    }
+
+    fn same_state(&self, other: &Self) -> bool {
+        self.state.is_some() && self.state == other.state
     }
 }
 
@@ -74,12 +79,12 @@ impl Run {
     pub(super) fn equals(&self, other: &Self, leases_count: bool) -> bool {
         let (Some(ours), Some(theirs)) = (self.hashes, other.hashes) else { return false };
         let content_decides = !leases_count || !(self.leased || other.leased);
-        ours.state == theirs.state || (content_decides && ours.content == theirs.content)
+        ours.same_state(&theirs) || (content_decides && ours.content == theirs.content)
     }
 
     /// Whether both are whole blocks of records that are the same in all respects.
     pub(super) fn is_identical(&self, other: &Self) -> bool {
-        self.hashes.zip(other.hashes).is_some_and(|(ours, theirs)| ours.state == theirs.state)
+        self.hashes.zip(other.hashes).is_some_and(|(ours, theirs)| ours.same_state(&theirs))
     }
 
     /// BLAKE3-256 of keys and values, if this is a whole block.
@@ -159,7 +164,7 @@ mod tests {
         };
         let mut cutter = Cutter::new();
         assert!(cutter.push(&kv).unwrap().is_none());
-        Run::block(vec![kv], Hashes::from(&cutter.finish().unwrap()))
+        Run::block(vec![kv], Hashes::of(&cutter.finish().unwrap(), true))
     }
 
     #[test]

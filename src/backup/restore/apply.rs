@@ -131,8 +131,7 @@ impl<'a> RestorePlan<'a> {
 
     async fn check(&mut self) -> Result<RestoreCheck> {
         let mut progress = self.observer.begin(Phase::Comparing, None);
-        let source = self.origin.open(&self.segments, self.leasing).await?;
-        check(&self.client, source, &self.segments, &mut progress).await
+        check(&self.client, &self.origin, &self.segments, self.leasing, &mut progress).await
     }
 
     async fn write(&mut self) -> Result<(Written, u64)> {

@@ -1,8 +1,10 @@
 use std::mem;
 
+use super::origin::Origin;
 use crate::archive::{ContentRoot, Cutter, Root};
-use crate::backup::compare::{Compared, Comparison, Live, Run, Side};
+use crate::backup::compare::{Compared, Comparison, Live, Run};
 use crate::backup::in_order::InOrder;
+use crate::backup::leasing::Leasing;
 use crate::backup::progress::Tracker;
 use crate::backup::selection::Segment;
 use crate::client::{Client, malformed};
@@ -31,12 +33,14 @@ pub struct RestoreCheck {
 /// Compares once more.
 pub(super) async fn check(
     client: &Client,
-    source: Side<'_>,
+    origin: &Origin<'_>,
     segments: &[Segment],
+    leasing: Leasing,
     progress: &mut Tracker,
 ) -> Result<RestoreCheck> {
-    let target = Live::open(client, segments, None).await?;
+    let target = Live::open(client, segments, None, origin.is_leased()).await?;
     let pinned = target.pinned().ok_or_else(|| malformed("a scan ended without a page"))?;
+    let source = origin.open(segments, leasing).await?;
     let mut comparison = Comparison::new(source, target, true);
     let mut rooter = Rooter::new();
     let mut found = Found { same: 0, different: 0, missing: 0, equal: true };

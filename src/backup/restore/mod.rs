@@ -39,9 +39,11 @@ use super::grants::explained;
 use super::leasing::{LeasePolicy, LeaseTtl, Leasing};
 use super::open::ArchiveFile;
 use super::progress::{Observer, Progress};
+use super::records::Records;
 use super::salvage::SalvagedFile;
 use super::selection::Selection;
-use crate::archive::Header;
+use super::verify::{VerifyReport, verify_source};
+use crate::archive::{Header, Lease};
 use crate::client::{Client, Get};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{self, ClusterId, KeyRange, Revision};
@@ -172,14 +174,15 @@ impl Restore {
         Self { rate: Some(rate), ..self }
     }
 
-    /// Calls this while the archive is verified, while it is compared with the cluster, when writing begins, and
-    /// after every batch that was written. Default: nobody is told.
+    /// Calls this while the archive is verified and compared with the cluster, when writing begins, and after every
+    /// batch that was written. Default: nobody is told.
     #[must_use]
     pub fn on_progress(self, observe: impl Fn(Progress) + Send + Sync + 'static) -> Self {
         Self { observer: Observer::new(observe), ..self }
     }
 
-    /// Verifies the whole archive and compares it with the cluster at one revision. Changes nothing in the cluster.
+    /// Verifies the whole archive, and compares it with the cluster at one revision meanwhile. Changes nothing in the
+    /// cluster. Of several things that are wrong, the first to be found is told.
     ///
     /// Both come in blocks that are cut by content, so only blocks that differ are looked into. Memory is bounded;
     /// a long plan is kept in a temporary file.
@@ -195,14 +198,19 @@ impl Restore {
     /// May be dropped at any time, and so may the plan; then there is no file for undo.
     pub async fn plan<'a>(&self, client: &Client, archive: &'a mut ArchiveFile) -> Result<RestorePlan<'a>> {
         let began = Instant::now();
-        let verified = archive.verify_observed(&self.observer).await?;
-        verified.check()?;
-        refuse_undo(archive.header())?;
-        let planning = Planning { restore: self, client, source: Some(archive.header().cluster_id), began };
-        let origin = Origin::Archive { records: archive.all_records(), leased: verified.leased };
-        let saved = &archive.header().range;
-        // Boxed, here and further down: futures that hold all that lies below them outgrow a thread's stack.
-        Box::pin(planning.of_archive(origin, saved, verified.leases)).await
+        let header = archive.header();
+        refuse_undo(header)?;
+        let records = archive.all_records();
+        let leases = records.all_facts::<Vec<Lease>>().await?.concat();
+        let planned = async |leased| {
+            let planning = Planning { restore: self, client, source: Some(header.cluster_id), began };
+            let origin = Origin::Archive { records, leased };
+            // Boxed, here and further down: futures that hold all that lies below them outgrow a thread's stack.
+            Box::pin(planning.of_archive(origin, &header.range, leases.clone())).await
+        };
+        let (verified, plan) = tokio::try_join!(verified(records), planned(!leases.is_empty()))?;
+        // Records may have leases that are not listed: only reading them all shows whether the plan knew of any.
+        if verified.leased && leases.is_empty() { planned(true).await } else { Ok(plan) }
     }
 
     /// As [`Restore::plan`], of what is left of a damaged archive. What is missing, [`SalvagedFile::report`] tells.
@@ -282,6 +290,12 @@ impl Restore {
     fn leasing(&self, source: Option<ClusterId>) -> Leasing {
         Leasing::new(self.leases, self.lease_ttl, source, &self.selection)
     }
+}
+
+/// Checks the whole archive. Its progress is that of the comparison that goes on beside it.
+async fn verified(records: &Records) -> Result<VerifyReport> {
+    let verified = verify_source(records.source(), &Observer::default()).await?;
+    verified.check().map(|()| verified)
 }
 
 fn refuse_undo(header: &Header) -> Result<()> {

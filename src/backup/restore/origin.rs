@@ -24,10 +24,13 @@ impl<'a> Origin<'a> {
             Self::Archive { records, leased } => {
                 Archived::new(records, segments, *leased).leasing(leasing).into()
             }
-            Self::Cluster(client, at) => {
-                Live::source(client, segments, leasing, Some(at.revision)).await?.into()
-            }
+            Self::Cluster(client, at) => Live::source(client, segments, leasing, at.revision).await?.into(),
         })
+    }
+
+    /// Whether an archive's records may have leases; a cluster's blocks tell it themselves.
+    pub(super) fn is_leased(&self) -> bool {
+        matches!(self, Self::Archive { leased: true, .. })
     }
 
     /// Some keys of the range, if there are any.

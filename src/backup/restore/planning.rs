@@ -49,7 +49,7 @@ impl Planning<'_> {
         leases: Vec<Lease>,
     ) -> Result<RestorePlan<'r>> {
         let segments = segments(self.restore, &origin, saved).await?;
-        let target = self.read_target(&segments).await?;
+        let target = self.read_target(&segments, &origin).await?;
         self.check_archives_cluster(cluster_of(&target)?.cluster_id)?;
         let source = origin.open(&segments, self.leasing()).await?;
         let found = Box::pin(self.compare(source, target)).await?;
@@ -59,7 +59,7 @@ impl Planning<'_> {
     /// The plan of a copy of a cluster.
     pub(super) async fn of_cluster<'r>(self, client: &Client, origin: Origin<'r>) -> Result<RestorePlan<'r>> {
         let segments = segments(self.restore, &origin, &KeyRange::all()).await?;
-        let target = self.read_target(&segments).await?;
+        let target = self.read_target(&segments, &origin).await?;
         self.check_other_cluster(cluster_of(&target)?.cluster_id)?;
         let source = origin.open(&segments, self.leasing()).await?;
         let mut found = Box::pin(self.compare(source, target)).await?;
@@ -72,9 +72,10 @@ impl Planning<'_> {
         self.restore.leasing(self.source)
     }
 
-    async fn read_target(&self, segments: &[Segment]) -> Result<Live> {
+    async fn read_target(&self, segments: &[Segment], origin: &Origin<'_>) -> Result<Live> {
         let range = segments.first().map_or_else(KeyRange::all, |segment| segment.target.clone());
-        explained(Live::open(self.client, segments, None).await, self.client, &range).await
+        explained(Live::open(self.client, segments, None, origin.is_leased()).await, self.client, &range)
+            .await
     }
 
     async fn compare(&self, source: Side<'_>, target: Live) -> Result<Found> {

@@ -21,8 +21,8 @@ pub(super) fn is_undo(header: &Header) -> bool {
     header.range.is_empty()
 }
 
-/// How an archive says that it holds what was there before the keys got such leases.
-pub(super) fn before(leases: LeasePolicy) -> BackupOption {
+/// How an archive says which leases the restored keys got.
+pub(super) fn got(leases: LeasePolicy) -> BackupOption {
     BackupOption { name: LEASES.to_owned(), value: leases.name().to_owned() }
 }
 

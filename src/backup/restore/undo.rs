@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::Restore;
 use super::plan::Decided;
-use super::saved::{before, no_range, written};
+use super::saved::{got, no_range, written};
 use crate::archive::{BackupOption, Compression, Options};
 use crate::backup::create::Backup;
 use crate::backup::output::Output;
@@ -61,9 +61,8 @@ impl<'w> UndoWriter<'w> {
         files: &'w mut UndoFiles,
         restore: &Restore,
     ) -> Result<Self> {
-        let told = before(restore.leases);
-        let before = Saving::begin(client, pinned, files.before.as_mut(), restore, told).await?;
-        let written = Saving::begin(client, pinned, files.written.as_mut(), restore, written()).await?;
+        let before = Saving::begin(client, pinned, files.before.as_mut(), restore, None).await?;
+        let written = Saving::begin(client, pinned, files.written.as_mut(), restore, Some(written())).await?;
         Ok(Self { before, written })
     }
 
@@ -90,7 +89,7 @@ impl<'w> UndoWriter<'w> {
 struct Saving<'w> {
     pipeline: Pipeline<'w, PendingFile>,
     pinned: types::Header,
-    option: BackupOption,
+    options: Options,
     gathered: Vec<KeyValue>,
 }
 
@@ -100,7 +99,7 @@ impl<'w> Saving<'w> {
         pinned: types::Header,
         file: Option<&'w mut PendingFile>,
         restore: &Restore,
-        option: BackupOption,
+        holds: Option<BackupOption>,
     ) -> Result<Option<Self>> {
         let Some(file) = file else { return Ok(None) };
         let backup = Backup::new().range(no_range());
@@ -109,7 +108,8 @@ impl<'w> Saving<'w> {
         #[cfg(feature = "encrypt")]
         let output = output.encrypted(restore.encrypt_undo.as_ref())?;
         let pipeline = Pipeline::begin(&header, Compression::default(), output).await?;
-        Ok(Some(Self { pipeline, pinned, option, gathered: Vec::new() }))
+        let options = Options { options: holds.into_iter().chain([got(restore.leases)]).collect() };
+        Ok(Some(Self { pipeline, pinned, options, gathered: Vec::new() }))
     }
 
     async fn save(&mut self, kv: KeyValue) -> Result<()> {
@@ -125,7 +125,7 @@ impl<'w> Saving<'w> {
     async fn finish(mut self, client: &Client) -> Result<()> {
         self.flush().await?;
         Box::pin(self.pipeline.leases(client)).await?;
-        self.pipeline.options(&Options { options: vec![self.option] }).await?;
+        self.pipeline.options(&self.options).await?;
         self.pipeline.finish().await.map(drop)
     }
 }
