@@ -65,9 +65,9 @@ def cargo(package, binary):
 
 
 def ark_command():
-    """The command itself, as users build it."""
+    """The command itself, with all that it can do."""
     environment = dict(os.environ, CARGO_TARGET_DIR=str(BUILD))
-    command = ["cargo", "build", "--locked", "--quiet", "--release", "--example", "ark"]
+    command = ["cargo", "build", "--locked", "--quiet", "--release", "--all-features", "--example", "ark"]
     subprocess.run(command, cwd=ROOT, check=True, env=environment)
     return BUILD / "release" / "examples" / "ark"
 
@@ -120,13 +120,25 @@ BARE = Peer("bare", "bare", cargo("bare", "bare"), lambda: f"tonic {locked('bare
 ETCD_CLIENT = Peer(
     "etcd-client", "etcd-client", cargo("etcd-client", "etcd-client-peer"), lambda: locked("etcd-client", "etcd-client")
 )
+ETCD_CLIENT_PAGES = Peer(
+    "etcd-client", "etcd-client", cargo("etcd-client", "etcd-client-pages"), lambda: locked("etcd-client", "etcd-client")
+)
 GO = Peer("go", "Go", go, lambda: f"clientv3 {go_module()}, {output_of('go', 'env', 'GOVERSION')}")
 
 
 def build_all():
     """The peers that can be had here, and why the others can't."""
+    return build_each((BARE, ARK, ETCD_CLIENT, GO))
+
+
+def build_pagers():
+    """The clients that read by pages of 1000 as users of theirs do: those that can be had here, and why the others can't."""
+    return build_each((ETCD_CLIENT_PAGES, GO))
+
+
+def build_each(peers):
     present, absent = [], {}
-    for peer in (BARE, ARK, ETCD_CLIENT, GO):
+    for peer in peers:
         say(f"building {peer.name}")
         try:
             peer.binary = peer.build()

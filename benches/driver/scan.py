@@ -19,10 +19,13 @@ WAYS = {
     "scan": "etcd-ark",
     "known": "parts known in advance",
     "thousand": "pages of 1000, as clients do",
+    "etcd-client": "etcd-client, pages of 1000",
+    "go": "Go, pages of 1000",
     "pages": "etcd-ark by pages",
     "stream": "one stream, as it comes",
     "etcdctl": "etcdctl get --stream",
 }
+FAR_END = ("thousand", "etcd-client", "go")
 WITH_STREAMS = (3, 7)
 # Ours against known parts; a key of the largest keyspace against one of 100,000; a key of the last tenth
 # against one of the first; where there are streams, ours against etcdctl's and against one as it comes.
@@ -52,19 +55,23 @@ def run(options):
     machine, load = describe(), load_average()
     say("building")
     binary = peers.cargo("scan", "scan")()
+    pagers, absent = peers.build_pagers()
+    binaries = {"": binary, **{pager.name: pager.binary for pager in pagers}}
     sizes = sorted(int(size) for size in options.keys.split(","))
     found, puts = {}, {}
     for version in options.etcd.split(","):
         for layout in options.layouts.split(","):
             for size in sizes:
                 beside = puts if (layout, size) == (options.layouts.split(",")[0], sizes[-1]) else None
-                found[version, layout, size] = measure(binary, version, layout, size, options, beside)
+                found[version, layout, size] = measure(binaries, version, layout, size, options, beside)
     machine += f", load average {load} at the start and {load_average()} at the end"
-    parts = [introduction(machine, options), measured_section(found), growth_section(found, sizes)]
+    parts = [introduction(machine, options, pagers, absent), measured_section(found), growth_section(found, sizes)]
     return "\n".join([*parts, puts_section(puts), model_section(options.model_keys)])
 
 
-def introduction(machine, options):
+def introduction(machine, options, pagers, absent):
+    clients = ", ".join(f"{pager.title} {pager.version()}" for pager in pagers)
+    missing = "".join(f" {peer.title} is left out: {reason}." for peer, reason in absent.items())
     return f"""{datetime.date.today().isoformat()}. {machine}. etcd without fsync, on the same cores.
 {output_of("rustc", "--version")}. etcd-ark: commit {peers.commit()}.
 
@@ -72,24 +79,26 @@ Values have 512 bytes. Keys: *kubernetes* has three levels with 1000 namespaces 
 *random* has 16 hexadecimal digits. One client with two worker threads, {options.at_once} parts at once, else the
 scan's defaults. Its first page has the server count the whole range on one core, before anything else can be asked for: the last
 column leaves that out. *Known* reads parts of about a thousand keys, each as a whole, their prefixes being known, as many at
-once; *pages of 1000* go towards the end of all keys and are left out beyond {FAR_END_KEYS} keys. Medians of
-{options.rounds} rounds in which the ways take turns; a ratio is the median of the rounds' ratios. Etcd 3.7 and later
+once; *pages of 1000* go towards the end of all keys, by this library's own requests and by other clients ({clients}), and are left out
+beyond {FAR_END_KEYS} keys.{missing} Medians of {options.rounds} rounds in which the ways take turns; a ratio is the median of the rounds' ratios. Etcd 3.7 and later
 have streams, which the scan then uses.
 """
 
 
-def measure(binary, version, layout, size, options, puts):
+def measure(binaries, version, layout, size, options, puts):
     """The runs of each way; beside scans of this, if wished, the times of puts."""
-    ways = [way for way in WAYS if is_possible(way, version, size)]
+    ways = [way for way in WAYS if is_possible(way, version, size, binaries)]
     runs = {way: [] for way in ways}
     with Cluster(version, 1) as cluster:
         say(f"etcd {version}, {layout}, {size} keys")
-        ask = [binary, cluster.endpoints[0]]
+        ask = [binaries[""], cluster.endpoints[0]]
         written = told(*ask, "fill", layout, size, 1)["keys"]
         for turn in range(options.rounds):
             for way in ways[turn % len(ways) :] + ways[: turn % len(ways)]:
                 if way == "etcdctl":
                     runs[way].append({"seconds": seconds_of_etcdctl(cluster), "keys": written, "pages": 0})
+                elif way in binaries:
+                    runs[way].append(told(binaries[way], cluster.endpoints[0], "pages"))
                 else:
                     runs[way].append(told(*ask, way, layout, size, options.at_once))
                 if runs[way][-1]["keys"] != written:
@@ -100,9 +109,9 @@ def measure(binary, version, layout, size, options, puts):
     return runs
 
 
-def is_possible(way, version, size):
-    if way == "thousand":
-        return size <= FAR_END_KEYS
+def is_possible(way, version, size, binaries):
+    if way in FAR_END:
+        return size <= FAR_END_KEYS and (way == "thousand" or way in binaries)
     return way not in ("pages", "stream", "etcdctl") or has_streams(version)
 
 
@@ -172,21 +181,43 @@ def ratio_of_tenths(runs):
 
 def growth_section(found, sizes):
     base = min(sizes, key=lambda size: abs(size - 100_000))
-    rows, lines = [], {}
-    for version, layout, size in found:
-        if size == sizes[0]:
-            each = {n: 1e6 * middle(found[version, layout, n]["scan"], "seconds") / n for n in sizes}
-            lines[f"{version}, {layout}"] = each
-            rows.append([f"{version}, {layout}", *(f"{each[n]:.2f}" for n in sizes),
-                         # One size does not grow.
-                         verdict(each[sizes[-1]] / each[base], GROWTH_TARGET) if base != sizes[-1] else "-"])  # fmt: skip
-    PICTURE.write_text(svg.growth("Scan: microseconds a key, by the number of keys", lines))
+    ours = {f"{version}, {layout}": micros_a_key(found, version, layout, "scan") for version, layout, _ in found}
+    rows = [[name, *figures(each, sizes),
+             # One size does not grow.
+             verdict(each[sizes[-1]] / each[base], GROWTH_TARGET) if base != sizes[-1] else "-"] for name, each in ours.items()]  # fmt: skip
+    theirs = growth_of_others(found)
+    rows += [[name, *figures(each, sizes), "-"] for name, each in theirs.items()]
+    PICTURE.write_text(svg.growth("Scan: microseconds a key, by the number of keys", ours, theirs))
     head = ["etcd, layout: us a key of", *map(str, sizes), f"{sizes[-1]} : {base}, at most {GROWTH_TARGET}"]
     return f"""### Growth
 
 ![Time a key by the number of keys]({PICTURE.name})
 
+Dashed: other clients, in pages of 1000, over the first of the layouts.
+
 {table(head, rows)}"""
+
+
+def growth_of_others(found):
+    """Over one layout, or nobody could tell the lines from each other."""
+    layout = next(iter(found))[1]
+    others = {}
+    for version in dict.fromkeys(version for version, _, _ in found):
+        for peer in ("etcd-client", "go"):
+            each = micros_a_key(found, version, layout, peer)
+            if each:
+                others[f"{version}, {layout}: {WAYS[peer].split(',')[0]}"] = each
+    return others
+
+
+def micros_a_key(found, version, layout, way):
+    """By the number of keys, where the way was measured."""
+    mine = {case[2]: runs[way] for case, runs in found.items() if case[:2] == (version, layout) and way in runs}
+    return {size: 1e6 * middle(runs, "seconds") / size for size, runs in mine.items()}
+
+
+def figures(each, sizes):
+    return [f"{each[size]:.2f}" if size in each else "-" for size in sizes]
 
 
 def puts_section(puts):

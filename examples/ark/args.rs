@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bench;
 mod check_config;
 mod copy;
 mod diff;
@@ -16,6 +17,7 @@ use clap::builder::{BoolishValueParser, OsStringValueParser, StringValueParser, 
 use clap::{Arg, Args as Flags, CommandFactory, FromArgMatches, Id, Parser, Subcommand, ValueEnum};
 use etcd_ark::KeyRange;
 
+pub(crate) use self::bench::Bench;
 pub(crate) use self::check_config::{CheckConfig, Purpose};
 pub(crate) use self::copy::Copy;
 pub(crate) use self::diff::{Diff, Side};
@@ -177,6 +179,15 @@ pub(crate) enum Command {
     /// A line for each: a tick or a cross, what it is about, and what was found. Nothing is changed. The exit code is
     /// that of the first cross.
     CheckConfig(CheckConfig),
+    /// Measure how fast the cluster's keys can be read, and what others notice of it.
+    ///
+    /// Nothing is written: no key, no lease, no file. But meanwhile the cluster is as busy as during a backup.
+    ///
+    /// Ways to read take turns, all at one revision: as a backup reads, with several numbers of parts at once; as other
+    /// clients do; a member's snapshot. Beside each, one small linearizable read after the other, 10 ms apart and over
+    /// a connection of its own, tells what others notice. At the end it says how long a backup will read, and with
+    /// which --concurrency; what compressing and writing take beyond that depends on the machine.
+    Bench(Bench),
     /// Create an identity file, and show the recipient that goes with it.
     ///
     /// Give the recipient to `ark backup`; keep the file where backups can be restored, and a copy elsewhere: without it
@@ -210,6 +221,9 @@ pub(crate) struct Backup {
     #[arg(long)]
     pub(crate) via_snapshot: bool,
     /// How many parts of the keys to read at once. With 1, a busy cluster notices the least.
+    ///
+    /// More is faster up to some number, and others wait longer for their answers meanwhile: `ark bench` tells both of
+    /// the cluster at hand, "Puts beside scans" in docs/benchmarks.md of others.
     #[arg(long, value_name = "COUNT", default_value = "4", conflicts_with = "via_snapshot")]
     pub(crate) concurrency: NonZeroUsize,
     /// Read no more than so many MiB of keys and values a second.

@@ -13,7 +13,22 @@ pub(crate) async fn connect(flags: &Connection) -> Result<Client, Failure> {
 
 /// A client of the cluster with these endpoints, with everything else as the flags say.
 pub(crate) async fn connect_to(flags: &Connection, endpoints: &[String]) -> Result<Client, Failure> {
-    builder(flags, endpoints)?.connect().await.map_err(|error| match error.kind() {
+    reach(builder(flags, endpoints)?).await
+}
+
+/// Two clients of the cluster that the flags name, with connections of their own. The first takes no answer that is
+/// larger than so many bytes.
+pub(crate) async fn connect_apart(
+    flags: &Connection,
+    max_response_bytes: usize,
+) -> Result<(Client, Client), Failure> {
+    let builder = builder(flags, &flags.endpoints)?;
+    let bounded = builder.clone().max_response_bytes(max_response_bytes);
+    Ok((reach(bounded).await?, reach(builder).await?))
+}
+
+async fn reach(builder: ClientBuilder) -> Result<Client, Failure> {
+    builder.connect().await.map_err(|error| match error.kind() {
         ErrorKind::Unavailable => Failure::from(error).help(UNREACHABLE),
         _ => error.into(),
     })

@@ -32,6 +32,27 @@ pub(crate) fn seconds(duration: Duration) -> String {
     }
 }
 
+/// As [`seconds`], but for a duration that may be short.
+pub(crate) fn brief(duration: Duration) -> String {
+    match duration.as_millis() {
+        100.. => seconds(duration),
+        _ => format!("{:.2} ms", duration.as_secs_f64() * 1e3),
+    }
+}
+
+/// Rows with their cells below each other: text on the left, figures on the right.
+pub(crate) fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: [usize; COLUMNS] = std::array::from_fn(width);
+    let cell = |(column, text): (usize, &String)| match column {
+        0 => format!("{text:width$}", width = widths[column]),
+        _ => format!("{text:>width$}", width = widths[column]),
+    };
+    let line =
+        |row: &[String; COLUMNS]| row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ") + "\n";
+    rows.iter().map(line).collect()
+}
+
 /// Milliseconds since 1970.
 pub(crate) fn now() -> i64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -106,6 +127,13 @@ mod tests {
     fn durations_are_short() {
         assert_eq!(seconds(Duration::from_millis(1234)), "1.23 s");
         assert_eq!(seconds(Duration::from_secs(125)), "2 min 5 s");
+        assert_eq!([99_990, 100_000].map(|us| brief(Duration::from_micros(us))), ["99.99 ms", "0.10 s"]);
+    }
+
+    #[test]
+    fn tables_are_aligned() {
+        let rows = [["way", "s"], ["é", "12"]].map(|row| row.map(str::to_owned));
+        assert_eq!(table(&rows), "way   s\né    12\n");
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub(crate) enum Value {
     /// Keys that an archive has lost, a line for each range.
     Lost(Vec<LostKeys>),
     Number(i64),
+    /// So many a second.
+    Rate(f64),
     /// One after the other.
     Reports(Vec<Report>),
     Seconds(Duration),
@@ -98,6 +100,7 @@ impl fmt::Display for Value {
             Self::Lost(lost) => write!(f, "{}", lost.len()),
             Self::Flag(flag) => f.write_str(if *flag { "yes" } else { "no" }),
             Self::Number(number) => number.fmt(f),
+            Self::Rate(rate) => f.write_str(&human::rate(*rate)),
             Self::Reports(reports) => write!(f, "{}", reports.len()),
             Self::Seconds(duration) => f.write_str(&human::seconds(*duration)),
             Self::Text(text) => Printable(text.as_bytes()).fmt(f),
@@ -125,6 +128,7 @@ impl Serialize for Value {
             Self::Lost(lost) => serializer.collect_seq(lost.iter().map(lost_report)),
             Self::Flag(flag) => serializer.serialize_bool(*flag),
             Self::Number(number) => serializer.serialize_i64(*number),
+            Self::Rate(rate) => serializer.serialize_f64(*rate),
             Self::Reports(reports) => serializer.collect_seq(reports),
             Self::Seconds(duration) => serializer.serialize_f64(duration.as_secs_f64()),
             Self::Text(text) => serializer.serialize_str(text),

@@ -98,10 +98,17 @@ impl ProgressLine {
         self.bar.inc(count);
     }
 
-    fn begin(&self, phase: &'static str, total: Option<u64>) {
+    /// Shows what is read in one of several ways.
+    pub(crate) fn show_reading(&self, way: &str, keys: u64, bytes: u64) {
+        self.begin(way, None);
+        self.bar.set_message(BinaryBytes(bytes).to_string());
+        self.bar.set_position(keys);
+    }
+
+    fn begin(&self, phase: &str, total: Option<u64>) {
         if self.bar.prefix() != phase {
             self.bar.reset();
-            self.bar.set_prefix(phase);
+            self.bar.set_prefix(phase.to_owned());
         }
         if total != self.bar.length() {
             self.bar.set_style(self.unit.style(total.is_some()));

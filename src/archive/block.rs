@@ -239,6 +239,7 @@ pub struct Block {
     head: BlockHeader,
     raw: Bytes,
     bytes: u64,
+    leased: bool,
     first_key: Bytes,
     last_key: Bytes,
 }
@@ -286,7 +287,7 @@ impl Block {
         const MALFORMED: Fault = Fault::Malformed { what: "a block's records" };
         let mut reader = Reader::new(&raw);
         let mut hasher = ContentHasher::default();
-        let (mut bytes, mut first, mut last) = (0, None, &[][..]);
+        let (mut bytes, mut leased, mut first, mut last) = (0, false, None, &[][..]);
         for _ in 0..head.records {
             let record = Record::read(&mut reader).map_err(|_| MALFORMED)?;
             if record.key <= last {
@@ -294,6 +295,7 @@ impl Block {
             }
             hasher.add(record.key, record.value);
             bytes += record.content_len() as u64;
+            leased |= record.is_leased();
             first.get_or_insert(record.key);
             last = record.key;
         }
@@ -304,7 +306,7 @@ impl Block {
             return Err(Fault::ContentHashMismatch);
         }
         let (first_key, last_key) = (raw.slice_ref(first.unwrap_or_default()), raw.slice_ref(last));
-        Ok(Self { offset: 0, frame_len: 0, head, bytes, first_key, last_key, raw })
+        Ok(Self { offset: 0, frame_len: 0, head, raw, bytes, leased, first_key, last_key })
     }
 
     /// The block's number, from 0 on.
@@ -329,6 +331,11 @@ impl Block {
     #[must_use]
     pub fn content_bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Whether any of the records has a lease.
+    pub(crate) fn has_leases(&self) -> bool {
+        self.leased
     }
 
     /// The smallest key.

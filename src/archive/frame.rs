@@ -10,8 +10,10 @@ use super::layout::{
     MARKER, MARKER_LEN, MAX_META_BYTES, MAX_PAYLOAD_BYTES, MINOR, PREAMBLE_LEN, TYPE_LEN,
 };
 
-/// What every file in the age format begins with; an archive may be inside.
-pub(crate) const AGE_MAGIC: &[u8] = b"age-encryption.org/";
+/// What every file in the age format begins with, and little else; an archive may be inside. The decoder must see all of
+/// it, or what it says of a file would depend on the pieces in which that comes.
+pub(crate) const AGE_MAGIC: &[u8] = b"age-encryption.";
+const _: () = assert!(AGE_MAGIC.len() <= PREAMBLE_LEN + MARKER_LEN, "the decoder waits for no more");
 
 /// The first bytes of an archive.
 pub(crate) fn preamble() -> Vec<u8> {

@@ -68,6 +68,10 @@ impl<'a> Record<'a> {
         self.key.len() + self.value.len()
     }
 
+    pub(crate) fn is_leased(&self) -> bool {
+        self.lease != 0
+    }
+
     /// The record as slices of the block that it lies in.
     pub(crate) fn to_key_value(self, block: &Bytes) -> KeyValue {
         KeyValue {

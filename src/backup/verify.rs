@@ -6,7 +6,7 @@ use super::in_order::InOrder;
 use super::progress::{Observer, Phase, Tracker};
 use super::source::Source;
 use crate::archive::{
-    Accepted, BlockEntry, Decoder, Event, Fault, FormatError, Frame, Header, Lease, LostKeys, Opened,
+    Accepted, Block, BlockEntry, Decoder, Event, Fault, FormatError, Frame, Header, Lease, LostKeys, Opened,
     Salvage, Salvaged, Summary,
 };
 use crate::error::{Error, ErrorKind, Result};
@@ -37,6 +37,8 @@ pub struct VerifyReport {
     pub findings: Vec<FormatError>,
     /// Which keys are missing, ascending; the last of a thousand covers all that follow.
     pub lost: Vec<LostKeys>,
+    /// Whether any record of a good archive has a lease: `leases` need not tell of each.
+    pub(super) leased: bool,
 }
 
 impl VerifyReport {
@@ -68,9 +70,10 @@ impl VerifyReport {
         }
     }
 
-    fn add_block(&mut self, records: u64, bytes: u64) {
-        self.records += records;
-        self.bytes += bytes;
+    fn add_block(&mut self, block: &Block) {
+        self.records += u64::from(block.record_count());
+        self.bytes += block.content_bytes();
+        self.leased |= block.has_leases();
         self.blocks += 1;
     }
 
@@ -221,9 +224,8 @@ impl Verifier {
         match &accepted.event {
             Some(Event::Header(header)) => self.report.header = Some(header.clone()),
             Some(Event::Block(block)) => {
-                let (records, bytes) = (u64::from(block.record_count()), block.content_bytes());
-                self.report.add_block(records, bytes);
-                self.progress.add(records, bytes);
+                self.report.add_block(block);
+                self.progress.add(block.record_count().into(), block.content_bytes());
             }
             Some(Event::Leases(leases)) => self.report.leases.extend(leases),
             _ => {}

@@ -81,6 +81,26 @@ impl KeyRange {
         }
     }
 
+    /// The keys of this range that come after this one: what is left once keys up to it were read.
+    ///
+    /// ```
+    /// use etcd_ark::KeyRange;
+    ///
+    /// let rest = KeyRange::prefix("/app/").after(b"/app/k");
+    /// assert!(rest.contains(b"/app/l") && rest.contains(b"/app/k/1"));
+    /// assert!(!rest.contains(b"/app/k") && !rest.contains(b"/apple"));
+    /// ```
+    #[must_use]
+    pub fn after(&self, key: &[u8]) -> Self {
+        let next = Bytes::from([key, b"\0"].concat());
+        match &self.end {
+            _ if next <= self.start => self.clone(),
+            End::Single => Self::between(next, self.start.clone()),
+            End::Before(end) => Self::between(next, end.clone()),
+            End::Open => Self::from_key(next),
+        }
+    }
+
     /// Whether no key can lie in the range: etcd would refuse it.
     pub(crate) fn is_empty(&self) -> bool {
         match &self.end {
@@ -180,6 +200,17 @@ mod tests {
         assert_eq!(KeyRange::prefix(&b"a\xff\xff"[..]).to_wire().1, "b");
         assert_eq!(KeyRange::prefix(&b"\xff"[..]).to_wire().1, NO_BOUND);
         assert_eq!(KeyRange::prefix(""), KeyRange::all());
+    }
+
+    #[test]
+    fn what_comes_after_a_key_is_the_rest_of_the_range() {
+        let key = KeyRange::key("b");
+        assert_eq!((key.after(b"a"), key.after(b"b").is_empty()), (KeyRange::key("b"), true));
+        let between = KeyRange::between("b", "d");
+        assert_eq!(between.after(b"a"), between);
+        assert_eq!(between.after(b"b"), KeyRange::between("b\0", "d"));
+        assert!(between.after(b"d").is_empty());
+        assert_eq!(KeyRange::all().after(b"z"), KeyRange::from_key("z\0"));
     }
 
     #[test]

@@ -139,6 +139,9 @@ async fn what_etcdctl_prints_becomes_the_same_archive() {
     place.wipe().await;
     assert_eq!(place.json("restore printed.ark --yes --leases drop").await["written"], 1503);
     place.run("diff saved.ark cluster").await.succeeded();
+    // It printed which lease the key had, and nothing else about that.
+    let dropped = place.server.etcdctl(&["get", "with/lease", "-w", "json"]).await;
+    assert!(dropped.contains("\"kvs\"") && !dropped.contains("\"lease\""), "{dropped}");
 }
 
 #[tokio::test]

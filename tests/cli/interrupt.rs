@@ -15,7 +15,7 @@ use crate::support::{Fault, Proxy, Way};
 const KEYS: usize = 20_000;
 const VALUE_BYTES: usize = 1000;
 
-fn send(signal: Signal, child: &Child) {
+pub(crate) fn send(signal: Signal, child: &Child) {
     let pid = i32::try_from(child.id().unwrap()).unwrap();
     kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
 }
@@ -101,7 +101,7 @@ fn told(outcome: &Outcome) -> u64 {
 }
 
 /// A process that has only just begun is ended by a signal, without a word.
-async fn until_it_catches_interrupts(child: &Child) {
+pub(crate) async fn until_it_catches_interrupts(child: &Child) {
     let status = format!("/proc/{}/status", child.id().unwrap());
     let caught = || {
         let status = std::fs::read_to_string(&status).unwrap();

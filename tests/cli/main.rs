@@ -9,6 +9,7 @@ mod ark;
 
 mod against;
 mod auth;
+mod bench;
 mod check_config;
 mod connect;
 mod copy;

@@ -134,3 +134,14 @@ async fn progress_is_shown_and_goes_away() {
     let (code, shown) = Session::start(&place, "verify saved.ark").end().await;
     assert!(code == Some(0) && shown.contains("verifying") && shown.contains("good: "), "{shown:?}");
 }
+
+#[tokio::test]
+async fn a_measurement_shows_which_way_has_its_turn() {
+    let place = Place::holding("a/", 1000, 100).await;
+    let mut session = Session::start(&place, "bench --rounds 1 --concurrency 2");
+    session.expect("no reading (1 of 5)").await;
+    session.expect("scan by pages, 2 at once (2 of 5)").await;
+    session.expect("A backup reads these keys in about").await;
+    let (code, _) = session.end().await;
+    assert_eq!(code, Some(0));
+}

@@ -49,6 +49,7 @@ async fn helps_tell_flags_variables_and_exit_codes() {
         ("undo", true),
         ("snapshot save", true),
         ("verify", true),
+        ("bench", true),
         ("ls", false),
         ("get", false),
         ("find", false),

@@ -652,7 +652,9 @@ fn a_fatal_fault_stays() {
 #[test]
 fn other_files_are_told_apart() {
     assert_eq!(fault(b"SQLite format 3\0"), Fault::NotAnArchive);
-    assert_eq!(fault(b"age-encryption.org/v1\n-> X25519 "), Fault::Encrypted);
+    let encrypted = b"age-encryption.org/v1\n-> X25519 ";
+    assert_eq!(fault(encrypted), Fault::Encrypted);
+    assert_eq!(decode_in(encrypted.chunks(1)).1.unwrap_err().fault, Fault::Encrypted);
     assert_eq!(fault(b"\x89ARK\n\x1a\n\x01\0\0\0\0"), Fault::TextMode);
     assert_eq!(fault(b"\x09ARK\r\n\x1a\n\x01\0\0\0"), Fault::TextMode);
     assert_eq!(fault(b""), Fault::Incomplete { records: 0, blocks: 0 });

@@ -1,5 +1,5 @@
 // The Go client under the same load as the Rust ones: the arguments and the answer are those of
-// benches/peers/load/src/lib.rs.
+// benches/peers/load/src/lib.rs. With `ENDPOINTS pages` it reads all keys instead: see pages.go.
 package main
 
 import (
@@ -59,17 +59,28 @@ type told struct {
 
 func main() {
 	runtime.GOMAXPROCS(workerThreads)
+	if len(os.Args) == 3 && os.Args[2] == "pages" {
+		told, err := readAll(connect(strings.Split(os.Args[1], ",")))
+		orEnd(err)
+		orEnd(json.NewEncoder(os.Stdout).Encode(told))
+		return
+	}
 	job, err := fromArguments(os.Args[1:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "arguments: ENDPOINTS get|put IN_FLIGHT SECONDS [THINK_MS [DEADLINE_MS]]:", err)
 		os.Exit(2)
 	}
-	client, err := clientv3.New(clientv3.Config{Endpoints: job.endpoints, DialTimeout: 5 * time.Second})
+	orEnd(json.NewEncoder(os.Stdout).Encode(measure(connect(job.endpoints), job)))
+}
+
+func connect(endpoints []string) *clientv3.Client {
+	client, err := clientv3.New(clientv3.Config{Endpoints: endpoints, DialTimeout: 5 * time.Second})
+	orEnd(err)
+	return client
+}
+
+func orEnd(err error) {
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "error:", err)
-		os.Exit(1)
-	}
-	if err := json.NewEncoder(os.Stdout).Encode(measure(client, job)); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}

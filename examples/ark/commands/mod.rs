@@ -2,6 +2,7 @@
 
 mod applying;
 mod backup;
+mod bench;
 mod check_config;
 mod copy;
 mod describe;
@@ -45,6 +46,7 @@ pub(crate) async fn run(args: Args, interrupts: &mut Interrupts) -> Result<ExitC
         Command::CheckConfig(args) => {
             return interrupts.end(check_config::run(args, &connection, format), read_only).await;
         }
+        Command::Bench(args) => interrupts.end(bench::run(args, &connection, format), read_only).await,
         Command::Plan(args) => interrupts.end(plan::run(args, &connection, format), read_only).await,
         Command::Snapshot(Snapshot::Save(args)) => {
             snapshot::save(args, &connection, format, interrupts).await

@@ -43,7 +43,7 @@ use super::progress::{Observer, Progress};
 use super::records::Records;
 use super::salvage::SalvagedFile;
 use super::selection::Selection;
-use super::verify::verify_source;
+use super::verify::{VerifyReport, verify_source};
 use crate::archive::{Header, Lease};
 use crate::client::{Client, Get};
 use crate::error::{Error, ErrorKind, Result};
@@ -203,11 +203,15 @@ impl Restore {
         refuse_undo(header)?;
         let records = archive.all_records();
         let leases = records.all_facts::<Vec<Lease>>().await?.concat();
-        let planning = Planning { restore: self, client, source: Some(header.cluster_id), began };
-        let origin = Origin::Archive { records, leased: !leases.is_empty() };
-        // Boxed, here and further down: futures that hold all that lies below them outgrow a thread's stack.
-        let planned = Box::pin(planning.of_archive(origin, &header.range, leases));
-        tokio::try_join!(verified(records), planned).map(|((), plan)| plan)
+        let planned = async |leased| {
+            let planning = Planning { restore: self, client, source: Some(header.cluster_id), began };
+            let origin = Origin::Archive { records, leased };
+            // Boxed, here and further down: futures that hold all that lies below them outgrow a thread's stack.
+            Box::pin(planning.of_archive(origin, &header.range, leases.clone())).await
+        };
+        let (verified, plan) = tokio::try_join!(verified(records), planned(!leases.is_empty()))?;
+        // Records may have leases that are not listed: only reading them all shows whether the plan knew of any.
+        if verified.leased && leases.is_empty() { planned(true).await } else { Ok(plan) }
     }
 
     /// As [`Restore::plan`], of what is left of a damaged archive. What is missing, [`SalvagedFile::report`] tells.
@@ -290,8 +294,9 @@ impl Restore {
 }
 
 /// Checks the whole archive. Its progress is that of the comparison that goes on beside it.
-async fn verified(records: &Records) -> Result<()> {
-    verify_source(records.source(), &Observer::default()).await?.check()
+async fn verified(records: &Records) -> Result<VerifyReport> {
+    let verified = verify_source(records.source(), &Observer::default()).await?;
+    verified.check().map(|()| verified)
 }
 
 fn refuse_undo(header: &Header) -> Result<()> {

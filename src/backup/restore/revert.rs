@@ -12,13 +12,13 @@ use super::plan::{Decided, Planner};
 use super::saved::{check_restored, check_undo, is_absent, is_undo, lease_policy};
 use super::summary::Fate;
 use super::undo::UndoFiles;
-use crate::archive::Lease;
 use crate::backup::compare::Archived;
 use crate::backup::grants::Grants;
 use crate::backup::leasing::{LeasePolicy, LeaseTtl, Leasing};
 use crate::backup::open::ArchiveFile;
 use crate::backup::progress::{Observer, Phase, Progress, Tracker};
 use crate::backup::selection::Selection;
+use crate::backup::verify::VerifyReport;
 use crate::client::{Client, Get, ListMembers, OperationResult, Txn};
 use crate::error::Result;
 use crate::types::{Header, KeyValue};
@@ -87,7 +87,7 @@ impl Undo {
         restored: &mut ArchiveFile,
     ) -> Result<RestorePlan<'a>> {
         let began = Instant::now();
-        let leases = self.verified(undo).await?;
+        let verified = self.verified(undo).await?;
         self.verified(restored).await?;
         let target = client.send(ListMembers::new()).await?.header;
         let options = undo.options().await?.unwrap_or_default();
@@ -107,10 +107,10 @@ impl Undo {
         let planned = planning.planner.finish(planning.target, began.elapsed(), IN_FLIGHT)?;
         Ok(RestorePlan {
             client: client.clone(),
-            origin: Origin::Archive { records: undo.all_records(), leased: !leases.is_empty() },
+            origin: Origin::Archive { records: undo.all_records(), leased: verified.leased },
             segments,
             leasing: Leasing::default(),
-            grants: Leasing::default().grants(&leases),
+            grants: Leasing::default().grants(&verified.leases),
             planned,
             undo: UndoFiles::default(),
             // It would read the whole keyspace for what may be a few keys.
@@ -132,9 +132,9 @@ impl Undo {
         Ok(Archived::new(records, &segments, true).leasing(leasing))
     }
 
-    async fn verified(&self, archive: &mut ArchiveFile) -> Result<Vec<Lease>> {
+    async fn verified(&self, archive: &mut ArchiveFile) -> Result<VerifyReport> {
         let verified = Box::pin(archive.verify_observed(&self.observer)).await?;
-        verified.check().map(|()| verified.leases)
+        verified.check().map(|()| verified)
     }
 }
 

@@ -1,3 +1,6 @@
+mod bounds;
+mod check;
+mod in_flight;
 #[cfg(test)]
 mod model;
 mod pace;
@@ -23,6 +26,14 @@ const MAX_IN_FLIGHT_BYTES: usize = 32 << 20;
 const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Reads a range of any size at one revision, as a stream.
+///
+/// # What others notice
+///
+/// Members answer a scan on the cores that answer everybody else, so whoever puts or gets meanwhile waits longer; as a
+/// rule the longer, the more parts are read at once. A lower [`Scan::concurrency`] takes more time instead. [`Scan::rate_limit`]
+/// spreads the reading out: others wait as long behind a page, but there are fewer pages a second.
+/// [`Scan::max_in_flight_bytes`] bounds this client's memory, and spares the members only where the caller is slow. "Puts
+/// beside scans" in the repository's `docs/benchmarks.md` has measured times; `ark bench` measures an own cluster.
 #[derive(Clone, Debug)]
 pub struct Scan {
     range: KeyRange,

@@ -2,11 +2,14 @@
 
 use std::collections::VecDeque;
 
-use super::plan::{Ask, Contradiction, Keys, Plan, Wish};
+use super::bounds::{bounds_of, range_of};
+use super::check::{check_page, contradiction};
+use super::in_flight::{Asked, InFlight};
+use super::plan::{Ask, Keys, Plan, Wish};
 use super::sizing::{Sizing, bytes_of};
-use crate::client::{GetResult, malformed};
-use crate::error::{Error, ErrorKind, Result};
-use crate::types::{ClusterId, Header, KeyRange, KeyValue, Revision};
+use crate::client::GetResult;
+use crate::error::Result;
+use crate::types::{Header, KeyRange, KeyValue, Revision};
 
 /// A position in a scan.
 #[derive(Clone, Debug)]
@@ -15,20 +18,9 @@ pub(super) struct Pager {
     pinned: Option<Header>,
     sizing: Sizing,
     plan: Plan,
-    /// Requests under way.
-    asked: Vec<Asked>,
+    in_flight: InFlight,
     /// Keys in order, to be handed out.
     ready: VecDeque<Page>,
-    /// How many bytes of keys and values were read and not handed out.
-    held: usize,
-}
-
-/// A request under way.
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    id: u64,
-    limit: u64,
-    bytes: usize,
 }
 
 /// A request, to be answered by its number.
@@ -52,9 +44,10 @@ pub(super) struct Page {
 
 impl Pager {
     pub(super) fn new(range: &KeyRange, revision: Option<Revision>, page_bytes: usize) -> Self {
-        let (sizing, plan) = (Sizing::new(page_bytes), whole(range));
-        let (asked, ready) = (Vec::new(), VecDeque::new());
-        Self { revision, pinned: None, sizing, plan, asked, ready, held: 0 }
+        let (start, end) = bounds_of(range);
+        let (sizing, plan) = (Sizing::new(page_bytes), Plan::new(start, end));
+        let (in_flight, ready) = (InFlight::default(), VecDeque::new());
+        Self { revision, pinned: None, sizing, plan, in_flight, ready }
     }
 
     /// What to ask for next; `None` if there is nothing, or nothing yet.
@@ -72,9 +65,9 @@ impl Pager {
     }
 
     fn note(&mut self, ask: Ask, bytes: usize) -> Request {
-        let Ask { id, limit, .. } = ask;
-        self.asked.push(Asked { id, limit, bytes });
-        Request { id, range: ask.into_range(), limit, bytes }
+        let Ask { id, start, end, limit } = ask;
+        self.in_flight.asked(Asked { id, limit, bytes });
+        Request { id, range: range_of(start, end), limit, bytes }
     }
 
     /// The revision that all is read at; `None` before the first answer if nobody has named one.
@@ -87,14 +80,9 @@ impl Pager {
         self.pinned
     }
 
-    /// How many requests are under way.
-    pub(super) fn under_way(&self) -> usize {
-        self.asked.len()
-    }
-
-    /// How many bytes were read and not handed out.
-    pub(super) fn held_bytes(&self) -> usize {
-        self.held
+    /// What was asked for or read, and not handed out.
+    pub(super) fn in_flight(&self) -> &InFlight {
+        &self.in_flight
     }
 
     /// The request among these whose keys come first.
@@ -105,12 +93,6 @@ impl Pager {
     /// Whether the keys that come next are those of this request.
     pub(super) fn comes_next(&self, id: u64) -> bool {
         self.ready.is_empty() && self.plan.place(id) == Some(0)
-    }
-
-    /// How many bytes were read and not handed out, or are expected.
-    pub(super) fn in_flight_bytes(&self) -> usize {
-        let expected = self.asked.iter().map(|asked| asked.bytes);
-        expected.fold(self.held, usize::saturating_add)
     }
 
     /// Whether the keys that come next are not even asked for.
@@ -125,8 +107,8 @@ impl Pager {
 
     /// Takes the answer to a request.
     pub(super) fn received(&mut self, id: u64, answer: GetResult) -> Result<()> {
-        let asked = self.end(id);
-        self.check(&answer, asked)?;
+        let limit = self.in_flight.end(id).map_or(0, |asked| asked.limit);
+        check_page(self.pinned, &answer, limit)?;
         let GetResult { header, kvs, count, .. } = answer;
         let is_first = self.pinned.is_none();
         self.pinned.get_or_insert(header);
@@ -153,7 +135,7 @@ impl Pager {
 
     /// Takes the end of the answer to a request, which came in parts.
     pub(super) fn finished(&mut self, id: u64) -> Result<()> {
-        self.end(id);
+        self.in_flight.end(id);
         self.plan.finished(id).map_err(contradiction)?;
         self.hand_out();
         Ok(())
@@ -161,14 +143,14 @@ impl Pager {
 
     /// Lets what is missing of an answer be asked for anew.
     pub(super) fn give_back(&mut self, id: u64) {
-        self.end(id);
+        self.in_flight.end(id);
         self.plan.give_back(id);
     }
 
     /// The next keys in order.
     pub(super) fn pop(&mut self) -> Option<Page> {
         let page = self.ready.pop_front()?;
-        self.held = self.held.saturating_sub(bytes_of(&page.kvs));
+        self.in_flight.handed_out(bytes_of(&page.kvs));
         Some(page)
     }
 
@@ -178,13 +160,8 @@ impl Pager {
     }
 
     fn hold(&mut self, kvs: &[KeyValue]) {
-        self.held += bytes_of(kvs);
+        self.in_flight.came(bytes_of(kvs));
         self.sizing.see(kvs);
-    }
-
-    fn end(&mut self, id: u64) -> Option<Asked> {
-        let at = self.asked.iter().position(|asked| asked.id == id)?;
-        Some(self.asked.swap_remove(at))
     }
 
     fn hand_out(&mut self) {
@@ -192,63 +169,15 @@ impl Pager {
             self.ready.push_back(Page { header, left, kvs });
         }
     }
-
-    /// Keys must not go missing because a server, or a proxy before it, counts wrong.
-    fn check(&self, answer: &GetResult, asked: Option<Asked>) -> Result<()> {
-        let cluster = answer.header.cluster_id;
-        same_cluster(self.pinned.map_or(cluster, |pinned| pinned.cluster_id), cluster)?;
-        let (taken, limit) = (answer.kvs.len() as u64, asked.map_or(0, |asked| asked.limit));
-        if taken != answer.count.min(limit) || answer.more != (taken < answer.count) {
-            return Err(malformed("a page's keys are not as many as it says"));
-        }
-        Ok(())
-    }
 }
-
-impl Ask {
-    fn into_range(self) -> KeyRange {
-        match self.end {
-            Some(end) => KeyRange::between(self.start, end),
-            None => KeyRange::from_key(self.start),
-        }
-    }
-}
-
-fn whole(range: &KeyRange) -> Plan {
-    let (start, end) = range.to_wire();
-    let end = match &end[..] {
-        b"" => Some([&start[..], b"\0"].concat()),
-        NO_END => None,
-        end => Some(end.to_vec()),
-    };
-    Plan::new(start.to_vec(), end)
-}
-
-fn contradiction(_: Contradiction) -> Error {
-    malformed("pages at one revision do not agree on how many keys there are")
-}
-
-/// Nor may keys be another cluster's, whatever endpoints the client was given.
-pub(super) fn same_cluster(expected: ClusterId, answered: ClusterId) -> Result<()> {
-    if expected == answered {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::Config,
-        format!("the endpoints belong to different clusters, {expected} and {answered}; give those of one"),
-    ))
-}
-
-/// etcd's spelling of the end of all keys.
-const NO_END: &[u8] = b"\0";
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
 
-    use super::super::plan::PageSize;
     use super::*;
-    use crate::types::{Header, MemberId};
+    use crate::error::ErrorKind;
+    use crate::types::{ClusterId, MemberId};
 
     fn answer(keys: &[&str], value_len: usize, count: u64) -> GetResult {
         let kv = |key: &&str| KeyValue {
@@ -295,25 +224,6 @@ mod tests {
     fn the_next_page_begins_right_behind_the_last_key() {
         let request = second(&mut pager(), 1, 33);
         assert_eq!((request.range, request.limit), (KeyRange::from_key("k031\0"), 1));
-    }
-
-    #[test]
-    fn a_page_aims_at_bytes_and_grows_slowly() {
-        for (value_len, keys) in [(0, 128), (16, 50), (496, 2), (5000, 1)] {
-            let mut pager = pager();
-            pager.received(0, first_page(value_len, 1000)).unwrap();
-            let expected = PageSize { keys, most: 2 * keys };
-            assert_eq!(pager.sizing.page(), expected, "values of {value_len} bytes");
-        }
-    }
-
-    #[test]
-    fn a_page_of_few_keys_is_no_reason_to_ask_for_many() {
-        let mut pager = pager();
-        pager.received(0, first_page(100, 1000)).unwrap();
-        assert_eq!(pager.sizing.page().keys, 9);
-        assert_eq!(pager.sizing.after(&answer(&["k"], 1, 1).kvs).page().keys, 9);
-        assert_eq!(pager.sizing.after(&[]).page().keys, 9);
     }
 
     #[test]

@@ -88,7 +88,7 @@ impl Reader {
             return false;
         };
         let is_next = self.pager.comes_next(self.quiet[at].id);
-        if !is_next && self.pager.held_bytes() >= self.scan.max_in_flight_bytes {
+        if !is_next && self.pager.in_flight().held_bytes() >= self.scan.max_in_flight_bytes {
             return false;
         }
         let mut segment = Box::new(self.quiet.swap_remove(at));
@@ -101,8 +101,9 @@ impl Reader {
 
     /// Asks for the next part of the range, if there is room for it.
     fn ask(&mut self) -> bool {
-        let room = self.pager.under_way() < self.scan.concurrency
-            && self.pager.in_flight_bytes() < self.scan.max_in_flight_bytes;
+        let in_flight = self.pager.in_flight();
+        let room =
+            in_flight.requests() < self.scan.concurrency && in_flight.bytes() < self.scan.max_in_flight_bytes;
         if !room && !self.pager.waits() {
             return false;
         }

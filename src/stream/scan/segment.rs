@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::time::{sleep, timeout_at};
 
-use super::pager::same_cluster;
+use super::check::same_cluster;
 use super::streamless::Streamless;
 use crate::client::{Client, Get, GetStream, Opening, malformed};
 use crate::error::{Error, ErrorKind, Result};

@@ -62,3 +62,40 @@ impl Sizing {
 pub(super) fn bytes_of(kvs: &[KeyValue]) -> usize {
     kvs.iter().map(|kv| kv.key.len() + kv.value.len()).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::types::Revision;
+
+    fn keys(count: usize, value_len: usize) -> Vec<KeyValue> {
+        let kv = |number: usize| KeyValue {
+            key: format!("k{number:03}").into(),
+            value: Bytes::from(vec![0; value_len]),
+            create_revision: Revision(1),
+            mod_revision: Revision(1),
+            version: 1,
+            lease: None,
+        };
+        (0..count).map(kv).collect()
+    }
+
+    #[test]
+    fn a_page_aims_at_bytes_and_grows_slowly() {
+        for (value_len, wished) in [(0, 128), (16, 50), (496, 2), (5000, 1)] {
+            let next = Sizing::new(1000).after(&keys(32, value_len));
+            let expected = PageSize { keys: wished, most: 2 * wished };
+            assert_eq!(next.page(), expected, "values of {value_len} bytes");
+        }
+    }
+
+    #[test]
+    fn a_page_of_few_keys_is_no_reason_to_ask_for_many() {
+        let sizing = Sizing::new(1000).after(&keys(32, 100));
+        assert_eq!(sizing.page().keys, 9);
+        assert_eq!(sizing.after(&keys(1, 1)).page().keys, 9);
+        assert_eq!(sizing.after(&[]).page().keys, 9);
+    }
+}

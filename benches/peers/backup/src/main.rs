@@ -1,9 +1,11 @@
 //! `backup fill ENDPOINT KEYS VALUE_BYTES` writes keys to a server.
 //! `backup archive MIB VALUE_BYTES` encodes, decodes and verifies records, and compresses the same bytes with zstd.
+//! `backup look ARCHIVE KEYS [IDENTITY]` looks for keys and prefixes in an archive of what was filled in.
 //!
 //! Each tells what it found in a line of JSON.
 
 mod archive;
+mod reading;
 mod values;
 
 use std::env;
@@ -51,6 +53,11 @@ async fn run(arguments: &[String]) -> Result<(), String> {
         }
         [_, way, mib, value_bytes] if way == "archive" => {
             archive::measure(number(mib)? << 20, number(value_bytes)?).await
+        }
+        [_, way, archive, keys, identity @ ..] if way == "look" => {
+            reading::measure(archive, identity.first(), number(keys)?)
+                .await
+                .map_err(|error| error.to_string())
         }
         _ => Err("see the source".to_owned()),
     }

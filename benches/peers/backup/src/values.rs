@@ -1,6 +1,11 @@
 /// Keys as Kubernetes has them: namespaces of a thousand objects.
 pub fn key(number: usize) -> String {
-    format!("/registry/pods/namespace-{:05}/object-{:03}", number / 1000, number % 1000)
+    format!("{}object-{:03}", prefix(number), number % 1000)
+}
+
+/// The namespace that a key is in.
+pub fn prefix(number: usize) -> String {
+    format!("/registry/pods/namespace-{:05}/", number / 1000)
 }
 
 /// Text that compresses to about half: hexadecimal digits at random, the same for the same number.

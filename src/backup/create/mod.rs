@@ -1,28 +1,27 @@
+mod attempt;
+
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWrite;
-use tokio::join;
 
 #[cfg(feature = "encrypt")]
 use super::crypt::Encryption;
-use super::facts::versions;
-use super::grants::explained;
-use super::keys::Keys;
-use super::output::Output;
-use super::pipeline::Pipeline;
-use super::progress::{Observer, Phase, Progress};
-use crate::archive::{Auth, BackupOption, Compression, Header, Members, Options, Summary};
+use super::progress::{Observer, Progress};
+use crate::archive::{Auth, Compression, Header, Members, Options, Summary};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::PendingFile;
 use crate::stream::Scan;
-use crate::types::{self, KeyRange};
+use crate::types::KeyRange;
 
 /// Enough for a compaction that comes at a bad moment, even twice; too few to go on for hours in vain.
 const RESTARTS: u32 = 3;
 
 /// A backup to be made: the keys of a range at one revision, while the cluster goes on.
+///
+/// It reads by a [`Scan`], whose documentation tells what others notice of that, and what to set where they should notice
+/// less.
 ///
 /// ```no_run
 /// # async fn example(client: etcd_ark::Client) -> etcd_ark::Result<()> {
@@ -220,79 +219,6 @@ impl Backup {
             _ => error,
         })
     }
-
-    async fn attempt<W>(&self, client: &Client, writer: &mut W, restarts: u32) -> Result<BackupReport>
-    where
-        W: AsyncWrite + Unpin + Send,
-    {
-        let began = Instant::now();
-        let mut keys = self.keys(client).await?;
-        let mut progress = self.observer.begin_again(Phase::Reading, restarts);
-        let mut page = explained(keys.next_page().await, client, &self.range).await?;
-        let pinned = keys.pinned().ok_or_else(no_answer)?;
-        progress.expect(keys.total());
-
-        let header = Box::pin(self.header(client, pinned)).await;
-        let mut pipeline = Pipeline::begin(&header, self.compression, self.output(writer)?).await?;
-        while let Some(read) = page {
-            let count = read.kvs.len() as u64;
-            // The next page is on its way while this one is cut, compressed and written.
-            let (next, taken) = join!(keys.next_page(), pipeline.take(read));
-            progress.add(count, taken?);
-            page = next?;
-        }
-        let options = self.options();
-        let leases = Box::pin(pipeline.leases(client)).await?;
-        let (auth, members) = Box::pin(pipeline.facts(client, &options)).await?;
-        let summary = pipeline.finish().await?;
-        let elapsed = began.elapsed();
-        Ok(BackupReport { header, summary, leases, auth, members, options, restarts, elapsed })
-    }
-
-    async fn keys(&self, client: &Client) -> Result<Keys> {
-        if self.via_snapshot {
-            Keys::database(client, &self.range, &self.observer).await
-        } else {
-            Ok(Keys::Scan(client.scan(self.scan.clone().over(self.range.clone()))))
-        }
-    }
-
-    fn output<'w, W: AsyncWrite + Unpin>(&self, writer: &'w mut W) -> Result<Output<'w, W>> {
-        let output = Output::new(writer);
-        #[cfg(feature = "encrypt")]
-        let output = output.encrypted(self.encryption.as_ref())?;
-        Ok(output)
-    }
-
-    fn options(&self) -> Options {
-        let compression = match self.compression {
-            Compression::None => "none".to_owned(),
-            Compression::Zstd(level) => format!("zstd {level}"),
-        };
-        let option = |name: &str, value| BackupOption { name: name.to_owned(), value };
-        let mut options = vec![option("compression", compression), option("range", self.range.to_string())];
-        if self.via_snapshot {
-            options.push(option("read", "via snapshot".to_owned()));
-        }
-        Options { options }
-    }
-
-    pub(super) async fn header(&self, client: &Client, pinned: types::Header) -> Header {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Header {
-            cluster_id: pinned.cluster_id,
-            member_id: pinned.member_id,
-            revision: pinned.revision,
-            created_unix_ms: now.as_millis().try_into().unwrap_or(i64::MAX),
-            server_version: versions(client).await.remove(&pinned.member_id).unwrap_or_default(),
-            writer: concat!("etcd-ark ", env!("CARGO_PKG_VERSION")).to_owned(),
-            range: self.range.clone(),
-        }
-    }
-}
-
-fn no_answer() -> Error {
-    Error::new(ErrorKind::Protocol, "the scan ended without a page")
 }
 
 fn outrun(error: &Error, restarts: u32) -> Error {
