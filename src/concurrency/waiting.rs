@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use tokio::time::sleep;
 
-use crate::client::{Client, Compare, Relation, Txn};
+use crate::client::{Client, Get};
 use crate::error::{ErrorKind, Result};
 use crate::stream::{Event, Watch, WatchUpdate};
 use crate::types::Revision;
@@ -31,9 +31,9 @@ where
 /// Ends when the key that was created at this revision is gone; not for trouble with the cluster.
 pub(super) async fn until_gone(client: &Client, key: Bytes, created: Revision) {
     loop {
-        let still = Txn::new().when(Compare::create_revision(key.clone(), Relation::Equal, created));
-        match insist(|| client.send(still.clone())).await {
-            Ok(found) if !found.succeeded => return,
+        let look = Get::new(key.clone()).keys_only();
+        match insist(|| client.send(look.clone())).await {
+            Ok(found) if found.kvs.iter().all(|kv| kv.create_revision != created) => return,
             Ok(found) => {
                 // Whatever ends the watch, the key is looked for again.
                 if until_deleted(client, key.clone(), found.header.revision).await.is_err() {

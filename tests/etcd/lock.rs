@@ -98,6 +98,22 @@ async fn who_gives_up_leaves_the_queue_and_who_drops_a_guard_gives_it_back() {
     drop(soon(client.lock("job", &lease)).await.unwrap());
 }
 
+/// Some servers crash if a transaction that only reads is given up while they evaluate it.
+#[tokio::test]
+async fn those_who_give_up_at_any_moment_harm_no_server() {
+    let server = Server::builder().version("3.5.1").start().await;
+    let client = client_of(&server).await;
+    let lease = lease(&client).await;
+    let held = client.lock("job", &lease).await.unwrap();
+    for round in 0..1000 {
+        let patience = Duration::from_micros(round % 100 * 40);
+        assert!(timeout(patience, client.lock("job", &lease)).await.is_err());
+    }
+    until_queued(&client, "job", 1).await;
+    drop(held);
+    drop(soon(client.lock("job", &lease)).await.unwrap());
+}
+
 async fn guarded_put(client: &Client, lock: &LockGuard, value: String) -> etcd_ark::Result<bool> {
     let txn = lock.guarded(Txn::new().then(Put::new("log", value)));
     Ok(client.send(txn).await?.succeeded)

@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::RestoreMode;
 use super::apply::RestorePlan;
@@ -19,12 +20,14 @@ use crate::backup::open::ArchiveFile;
 use crate::backup::progress::{Observer, Phase, Progress, Tracker};
 use crate::backup::selection::Selection;
 use crate::backup::verify::VerifyReport;
-use crate::client::{Client, Get, ListMembers, OperationResult, Txn};
+use crate::client::{Client, Get, ListMembers};
 use crate::error::Result;
 use crate::types::{Header, KeyValue};
 
-/// Keys that are asked for at once: as many as a transaction may read.
+/// Keys that are decided about at once.
 const PORTION: usize = 128;
+/// Of those, how many the cluster is asked for at once.
+const LOOKS_AT_ONCE: usize = 32;
 
 /// The undoing of a restore, by what [`Restore::save_undo`](super::Restore::save_undo) has saved.
 ///
@@ -169,16 +172,13 @@ impl Planning<'_> {
         Ok(())
     }
 
-    /// What the cluster holds of these keys.
+    /// What the cluster holds of these keys. At no common revision: what is written is guarded by what was found.
     async fn find(&mut self, keys: &[KeyValue]) -> Result<HashMap<Bytes, KeyValue>> {
-        let read = keys.iter().fold(Txn::new(), |txn, kv| txn.then(Get::new(kv.key.clone())));
-        let answer = self.client.send(read).await?;
-        self.target = answer.header;
-        let found = answer.responses.into_iter().flat_map(|response| match response {
-            OperationResult::Get(get) => get.kvs,
-            _ => Vec::new(),
-        });
-        Ok(found.map(|kv| (kv.key.clone(), kv)).collect())
+        let (client, keys) = (self.client, keys.iter().map(|kv| kv.key.clone()));
+        let asked = stream::iter(keys).map(|key| client.send(Get::new(key)));
+        let answers: Vec<_> = asked.buffered(LOOKS_AT_ONCE).try_collect().await?;
+        self.target = answers.last().map_or(self.target, |answer| answer.header);
+        Ok(answers.into_iter().flat_map(|answer| answer.kvs).map(|kv| (kv.key.clone(), kv)).collect())
     }
 }
 
