@@ -24,8 +24,8 @@ const TXN: Rpc = Rpc::new("/etcdserverpb.KV/Txn");
 /// are [serializable](crate::Get::serializable) reads is answered by one member from what it has: its
 /// comparisons may be old, too.
 ///
-/// Prefer a [`Get`](crate::Get) to one that only reads: servers of 3.4 and 3.5 from before 2023 crash if its caller gives up, or
-/// runs out of time, just while they evaluate it ([etcd's issue 14110](https://github.com/etcd-io/etcd/issues/14110)).
+/// Prefer a [`Get`](crate::Get) to one that only reads: some servers, such as 3.5.1, crash if its caller gives up, or runs
+/// out of time, just while they evaluate it ([etcd's issue 14110](https://github.com/etcd-io/etcd/issues/14110)).
 ///
 /// Transactions nest; the limits on keys and operations count all levels together.
 ///
