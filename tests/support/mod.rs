@@ -10,6 +10,7 @@
 mod auth;
 mod binaries;
 mod builder;
+pub mod clock;
 mod cluster;
 mod etcdctl;
 mod failpoints;
