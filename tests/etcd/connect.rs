@@ -1,26 +1,27 @@
 //! Coming to a cluster: endpoints, TLS, users, members that are down, and every wrong way to try.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use etcd_ark::{Client, ClientBuilder, Credentials, Error, ErrorKind, TlsConfig};
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use crate::client_of;
-use crate::support::{Cluster, Permission, Server, Tls};
+use crate::support::{Cluster, Permission, Server, Tls, clock};
 
 fn builder(endpoint: impl AsRef<str>) -> ClientBuilder {
-    Client::builder([endpoint]).unwrap().connect_timeout(Duration::from_secs(1))
+    Client::builder([endpoint]).unwrap().connect_timeout(Duration::from_secs(5))
 }
 
-/// The error of connecting, which must come within a few seconds and tell `expected`.
+/// The error of connecting, which must come within some seconds and tell `expected`.
 async fn refused(builder: ClientBuilder, kind: ErrorKind, expected: &str) -> Error {
-    let began = Instant::now();
+    let began = clock::now();
     let error = builder.connect().await.unwrap_err();
     assert_eq!(error.kind(), kind, "{error}");
     assert!(error.to_string().contains(expected), "{error}");
-    assert!(began.elapsed() < Duration::from_secs(10), "took {:?}", began.elapsed());
+    let took = clock::now() - began;
+    assert!(took < Duration::from_secs(15), "took {took:?}");
     error
 }
 
@@ -39,7 +40,7 @@ async fn a_host_that_does_not_exist() {
 async fn a_port_that_never_answers() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = silent.local_addr().unwrap().to_string();
-    let builder = builder(endpoint).request_timeout(Duration::from_secs(1));
+    let builder = builder(endpoint).request_timeout(Duration::from_secs(5));
     refused(builder, ErrorKind::Unavailable, "no answer in time").await;
 }
 
@@ -227,10 +228,16 @@ async fn credentials_are_ignored_while_authentication_is_off_and_used_once_it_is
     client.put("k", "2").await.unwrap();
 }
 
+/// A client whose reads outlast an election on a machine that stands still meanwhile.
+async fn patient(cluster: &Cluster) -> Client {
+    let builder = Client::builder(cluster.endpoints()).unwrap().request_timeout(Duration::from_secs(30));
+    builder.connect().await.unwrap()
+}
+
 #[tokio::test]
 async fn a_dead_member_costs_no_error() {
     let mut cluster = Cluster::start(3).await;
-    let client = Client::connect(cluster.endpoints()).await.unwrap();
+    let client = patient(&cluster).await;
     cluster.member_mut(0).kill();
     for round in 0..30 {
         client.get(format!("k{round}")).await.unwrap();
@@ -242,7 +249,7 @@ async fn a_dead_member_costs_no_error() {
 #[tokio::test]
 async fn a_paused_member_costs_no_read() {
     let cluster = Cluster::start(3).await;
-    let client = Client::connect(cluster.endpoints()).await.unwrap();
+    let client = patient(&cluster).await;
     cluster.member(0).pause();
     for round in 0..30 {
         client.get(format!("k{round}")).await.unwrap();
