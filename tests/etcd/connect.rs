@@ -4,11 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use etcd_ark::{Client, ClientBuilder, Credentials, Error, ErrorKind, TlsConfig};
-use tokio::io::{AsyncWriteExt, copy_bidirectional};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::time::timeout;
 
-use crate::client_of;
 use crate::support::{Cluster, Permission, Server, Tls, clock};
+use crate::{client_of, refusal};
 
 fn builder(endpoint: impl AsRef<str>) -> ClientBuilder {
     Client::builder([endpoint]).unwrap().connect_timeout(Duration::from_secs(5))
@@ -42,6 +43,38 @@ async fn a_port_that_never_answers() {
     let endpoint = silent.local_addr().unwrap().to_string();
     let builder = builder(endpoint).request_timeout(Duration::from_secs(5));
     refused(builder, ErrorKind::Unavailable, "no answer in time").await;
+}
+
+/// A port that takes connections and says nothing, not even about TLS.
+async fn silent_tls() -> (TcpListener, ClientBuilder) {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("https://{}", silent.local_addr().unwrap());
+    (silent, builder(endpoint).tls(TlsConfig::new().dangerous_skip_verification()))
+}
+
+#[tokio::test]
+async fn a_write_whose_time_ends_before_there_is_a_connection_was_not_carried_out() {
+    let (_silent, builder) = silent_tls().await;
+    let client = builder.request_timeout(Duration::from_secs(1)).connect_lazy().unwrap();
+    let error = client.put("k", "v").await.unwrap_err();
+    assert_eq!((error.kind(), error.may_have_applied()), (ErrorKind::Deadline, false), "{error}");
+    assert!(error.to_string().contains("no connection in time"), "{error}");
+}
+
+#[tokio::test]
+async fn a_port_that_is_too_slow_to_connect_to_is_tried_once_more() {
+    let (slow, builder) = silent_tls().await;
+    let builder = builder.connect_timeout(Duration::from_secs(1)).request_timeout(Duration::from_secs(60));
+    let connections = async {
+        for _ in 0..2 {
+            let mut caller = slow.accept().await.unwrap().0;
+            tokio::spawn(async move { caller.read_to_end(&mut Vec::new()).await });
+        }
+        drop(slow);
+    };
+    let refused = refused(builder, ErrorKind::Unavailable, "no connection within the connect timeout of 1s");
+    let (_, tried) = tokio::join!(refused, timeout(Duration::from_secs(60), connections));
+    tried.expect("there is no second try");
 }
 
 #[tokio::test]
@@ -170,7 +203,7 @@ async fn replaced_certificate_files_are_used_by_the_next_connection() {
     server.kill();
     server.replace_certificates(&new);
     server.restart().await;
-    let refused = client.get("k").await.unwrap_err();
+    let refused = refusal(async || client.get("k").await).await;
     assert_eq!(refused.kind(), ErrorKind::Unavailable, "the server has a new CA: {refused}");
     std::fs::write(file("ca.pem"), "half writ").unwrap();
     client.get("k").await.unwrap_err();
