@@ -9,7 +9,7 @@ use tokio::process::Child;
 use tokio::time::sleep;
 
 use crate::ark::{Outcome, Place, ark, finish};
-use crate::support::{Fault, Proxy, Way};
+use crate::support::{Fault, Proxy, Way, clock};
 
 /// Much more than is let through, and than the buffers on the way hold.
 const KEYS: usize = 20_000;
@@ -26,7 +26,7 @@ async fn stuck(place: &Place, proxy: &Proxy, line: &str) -> Child {
     let child = command.env("ETCDCTL_ENDPOINTS", proxy.endpoint()).spawn().unwrap();
     proxy.stalled().await;
     // What was let through is taken in.
-    sleep(Duration::from_millis(500)).await;
+    clock::pass(Duration::from_millis(500)).await;
     child
 }
 
