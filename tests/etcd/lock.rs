@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use etcd_ark::{
@@ -218,7 +218,7 @@ async fn locks_are_those_of_etcdctl() {
 
 /// Takes the lock time after time, and writes under it. Now and then the lease is revoked from under the holder,
 /// who writes on.
-async fn contend(client: Client, name: usize, stop: Arc<AtomicBool>) -> usize {
+async fn contend(client: Client, name: usize, stop: Arc<AtomicBool>, total: Arc<AtomicUsize>) {
     let (mut lease, mut rounds) = (lease(&client).await, 0);
     while !stop.load(Ordering::Relaxed) {
         let Ok(lock) = client.lock("job", &lease).await else {
@@ -237,8 +237,8 @@ async fn contend(client: Client, name: usize, stop: Arc<AtomicBool>) -> usize {
             }
         }
         rounds += 1;
+        total.fetch_add(1, Ordering::Relaxed);
     }
-    rounds
 }
 
 /// The tokens of those who wrote, in the order in which they did.
@@ -266,9 +266,9 @@ async fn twenty_contenders_never_write_into_each_others_turns_while_members_die(
     let mut cluster = Cluster::start(3).await;
     let client = Client::connect(cluster.endpoints()).await.unwrap();
     let begin = client.put("log", "begin").await.unwrap().header.revision;
-    let (stop, mut contenders) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
+    let (stop, rounds, mut contenders) = (Arc::default(), Arc::new(AtomicUsize::new(0)), JoinSet::new());
     for name in 0..20 {
-        contenders.spawn(contend(client.clone(), name, Arc::clone(&stop)));
+        contenders.spawn(contend(client.clone(), name, Arc::clone(&stop), Arc::clone(&rounds)));
     }
     for leads in [false, true, true] {
         sleep(3 * SECOND).await;
@@ -277,10 +277,16 @@ async fn twenty_contenders_never_write_into_each_others_turns_while_members_die(
         sleep(4 * SECOND).await;
         cluster.member_mut(victim).restart().await;
     }
+    let enough = async {
+        while rounds.load(Ordering::Relaxed) <= 150 {
+            sleep(SECOND).await;
+        }
+    };
+    soon(enough).await;
     stop.store(true, Ordering::Relaxed);
-    let rounds: usize = timeout(60 * SECOND, contenders.join_all()).await.unwrap().iter().sum();
+    soon(contenders.join_all()).await;
 
     let tokens = log(&client, begin).await;
-    assert!(rounds > 100 && tokens.len() > 200, "only {rounds} rounds and {} writes", tokens.len());
+    assert!(tokens.len() > 200, "only {} writes in {rounds:?} rounds", tokens.len());
     assert!(tokens.is_sorted(), "a holder of the past wrote: {tokens:?}");
 }
