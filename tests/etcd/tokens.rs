@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use etcd_ark::{Client, Credentials, ErrorKind};
+use etcd_ark::{Client, Credentials, ErrorKind, Get};
 use rcgen::KeyPair;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::metrics;
-use crate::support::{Builder, Server};
+use crate::support::{Builder, Fault, Proxy, Server, clock};
 
 const CALLERS: usize = 16;
 const SECOND: Duration = Duration::from_secs(1);
@@ -74,10 +74,10 @@ pub(crate) fn jwt(folder: &Path, ttl: &str) -> Builder {
 
 #[tokio::test]
 async fn an_expired_simple_token_is_replaced_once_for_all_callers() {
-    let server = Server::builder().flag("--auth-token-ttl", "1").start().await;
+    let server = Server::builder().flag("--auth-token-ttl", "3").start().await;
     server.enable_auth("secret").await;
     let client = root_client(&server).await;
-    assert_replaced_once(&server, &client, SECOND, async || sleep(Duration::from_millis(2200)).await).await;
+    assert_replaced_once(&server, &client, 3 * SECOND, async || sleep(5 * SECOND).await).await;
 }
 
 #[tokio::test]
@@ -111,7 +111,27 @@ async fn a_jwt_is_replaced_before_it_expires_and_when_users_change() {
         server.add_user(&format!("user{number}"), "pass", &[]).await;
     };
     // Every older token is void.
-    assert_replaced_once(&server, &client, SECOND, add_user).await;
+    assert_replaced_once(&server, &client, 2 * SECOND, add_user).await;
+}
+
+#[tokio::test]
+async fn who_has_little_time_does_not_wait_for_the_token_of_somebody_with_more() {
+    let server = Server::start().await;
+    server.enable_auth("secret").await;
+    let proxy = Proxy::to(server.port()).await;
+    proxy.set(Fault::BlackHole);
+    let builder = Client::builder([proxy.endpoint()]).unwrap();
+    let client = builder.credentials(Credentials::new("root", "secret")).connect_lazy().unwrap();
+    let patient = client.clone();
+    let waiting = tokio::spawn(async move { patient.send_within(Get::new("k"), 120 * SECOND).await });
+    let hasty = async {
+        sleep(SECOND).await;
+        client.send_within(Get::new("k"), SECOND).await.unwrap_err()
+    };
+    let error = clock::within(30 * SECOND, hasty).await.expect("it waits for the other's token");
+    assert_eq!((error.kind(), error.may_have_applied()), (ErrorKind::Deadline, false), "{error}");
+    proxy.set(Fault::None);
+    waiting.await.unwrap().unwrap();
 }
 
 #[tokio::test]
