@@ -1,6 +1,7 @@
 //! Time in which this machine was at work. One that stands still for a second, as shared ones do, makes nothing slower
 //! that is measured by it, and no wait shorter.
 
+use std::future::Future;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -24,6 +25,15 @@ pub async fn pass(time: Duration) {
     let end = now() + time;
     while now() < end {
         tokio::time::sleep(TICK).await;
+    }
+}
+
+/// What comes of it, unless so much passes on this clock before.
+pub async fn within<T>(time: Duration, what: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = what => Some(done),
+        () = pass(time) => None,
     }
 }
 
