@@ -91,7 +91,7 @@ async fn callers_wait_for_a_cluster_that_is_down_and_then_hear_why() {
 
     let error = hasty.get("key").await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Deadline), "{error}");
-    assert!(error.attempts() > 3 && error.elapsed() < Some(Duration::from_secs(2)), "{error}");
+    assert!(error.attempts() > 1 && error.elapsed() < Some(Duration::from_secs(8)), "{error}");
     let told = error.to_string();
     assert!(cluster.endpoints().iter().all(|endpoint| told.matches(endpoint).count() == 1), "{told}");
     assert!(error.earlier_failures().is_some_and(|earlier| earlier.contains("times)")), "{told}");
