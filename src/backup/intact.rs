@@ -103,4 +103,16 @@ mod tests {
             assert!(checked(good[..at].to_vec()).await.is_err(), "cut off before part {number}");
         }
     }
+
+    /// The check of a frame can be made to agree by whoever changes it; the archive root can't, short of a new footer.
+    #[tokio::test]
+    async fn a_block_whose_check_was_made_to_agree_is_noticed() {
+        let (mut forged, begins) = archive();
+        let block = &mut forged[begins[1]..begins[2]];
+        let (covered, check) = block.split_last_chunk_mut::<32>().unwrap();
+        *covered.last_mut().unwrap() ^= 1;
+        *check = blake3::hash(covered).into();
+        let error = checked(forged).await.unwrap_err();
+        assert!(format!("{error:?}").contains("the archive root"), "{error:?}");
+    }
 }
