@@ -82,7 +82,8 @@ impl ClientBuilder {
     }
 
     /// Connects: at least one member has answered when this returns, and with credentials a token
-    /// was obtained.
+    /// was obtained. If none answers and one took longer to dial than the connect timeout, all are asked once more
+    /// while the request timeout is not over.
     ///
     /// # Errors
     ///

@@ -19,7 +19,7 @@ pub(crate) use request::Opening;
 pub use request::*;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::{Call, Credentials, Endpoint, Target, Transport};
+use crate::net::{Call, Credentials, Endpoint, Failure, Target, Transport};
 use crate::types::{KeyRange, KeyValue, Namespace};
 use crate::util::lock;
 
@@ -265,16 +265,31 @@ impl Client {
         self.transport.check_credentials().await
     }
 
+    /// Asks once more who took too long to be dialled, while there is time: a machine that stands still for a moment,
+    /// this one or a member's, is no reason to give up.
     async fn reach_any_member(&self) -> Result<()> {
+        let began = Instant::now();
+        let Err(mut causes) = self.ask_members().await else { return Ok(()) };
+        let slow = causes.iter().any(|(_, cause)| matches!(cause, Failure::SlowDial(_)));
+        if slow && began.elapsed() < self.transport.request_timeout() {
+            let Err(again) = self.ask_members().await else { return Ok(()) };
+            causes = again;
+        }
+        let causes: Vec<_> = causes.iter().map(|(endpoint, cause)| format!("{endpoint}: {cause}")).collect();
+        Err(Error::new(ErrorKind::Unavailable, format!("no member answers: {}", causes.join("; "))))
+    }
+
+    /// Whether any member answers, one after the other, or why each of them does not.
+    async fn ask_members(&self) -> Result<(), Vec<(Endpoint, Failure)>> {
         let mut causes = Vec::new();
-        let timeout = self.transport.request_timeout();
         for connection in self.transport.roster().connections() {
-            match connection.answers(member::STATUS, Instant::now() + timeout).await {
+            let deadline = deadline_in(self.transport.request_timeout());
+            match connection.answers(member::STATUS, deadline).await {
                 Ok(()) => return Ok(()),
-                Err(cause) => causes.push(format!("{}: {cause}", connection.endpoint())),
+                Err(cause) => causes.push((connection.endpoint().clone(), cause)),
             }
         }
-        Err(Error::new(ErrorKind::Unavailable, format!("no member answers: {}", causes.join("; "))))
+        Err(causes)
     }
 }
 

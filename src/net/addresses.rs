@@ -59,7 +59,7 @@ mod tests {
         let listener = socket.listen(1).unwrap();
         let address = listener.local_addr().unwrap();
         let mut queue = Vec::new();
-        while let Ok(stream) = timeout(Duration::from_millis(100), TcpStream::connect(address)).await {
+        while let Ok(stream) = timeout(Duration::from_millis(500), TcpStream::connect(address)).await {
             queue.push(stream.unwrap());
         }
         (queue, listener, address)

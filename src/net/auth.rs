@@ -5,6 +5,7 @@ use std::time::Instant;
 use http::HeaderValue;
 use prost::Message;
 use tokio::sync;
+use tokio::time::timeout_at;
 
 use super::failure::Failure;
 use super::gave_up::GaveUp;
@@ -175,7 +176,9 @@ impl Transport {
     }
 
     async fn obtain(&self, refused: Option<&Token>, deadline: Instant) -> Result<Option<Token>, GaveUp> {
-        let _one_at_a_time = self.auth().refreshing.lock().await;
+        // Who is at it may have more time.
+        let turn = timeout_at(deadline.into(), self.auth().refreshing.lock()).await;
+        let _one_at_a_time = turn.map_err(|_| GaveUp::before_any(Failure::TimedOut))?;
         match self.auth().usable(refused) {
             Some(token) => Ok(Some(token)),
             None => self.authenticate(deadline).await,

@@ -78,10 +78,7 @@ impl Dialer {
     pub(crate) async fn dial(&self, endpoint: &Endpoint) -> Result<Socket, Failure> {
         match timeout(self.connect_timeout, self.open(endpoint)).await {
             Ok(socket) => socket,
-            Err(_) => Err(Failure::Dial(format!(
-                "no connection within the connect timeout of {:?}",
-                self.connect_timeout
-            ))),
+            Err(_) => Err(Failure::SlowDial(self.connect_timeout)),
         }
     }
 

@@ -31,8 +31,8 @@ impl Connection {
         token: Option<&Token>,
         deadline: Instant,
     ) -> Result<Bytes, Failure> {
+        let link = self.link_before(deadline).await?;
         let exchange = async {
-            let link = self.link().await?;
             let mut head = head(rpc, &link, token)?;
             // The server stops working on what nobody waits for any more.
             let left = deadline.saturating_duration_since(Instant::now());
@@ -50,10 +50,9 @@ impl Connection {
         token: Option<&Token>,
         deadline: Instant,
     ) -> Result<Messages, Failure> {
-        let opening = async {
-            let link = self.link().await?;
-            link.request(head(rpc, &link, token)?, message, self.max_response_bytes()).await
-        };
+        let link = self.link_before(deadline).await?;
+        let opening =
+            async { link.request(head(rpc, &link, token)?, message, self.max_response_bytes()).await };
         timeout_at(deadline.into(), opening).await.unwrap_or(Err(Failure::TimedOut))
     }
 
@@ -66,14 +65,19 @@ impl Connection {
         token: Option<&Token>,
         deadline: Instant,
     ) -> Result<Ends, Failure> {
+        let link = self.link_before(deadline).await?;
         let opening = async {
-            let link = self.link().await?;
             let mut head = head(rpc, &link, token)?;
             head.headers_mut().insert("hasleader", HeaderValue::from_static("true"));
             let (requests, answers) = link.duplex(head, first, self.max_response_bytes()).await?;
             Ok(Ends { requests, answers })
         };
         timeout_at(deadline.into(), opening).await.unwrap_or(Err(Failure::TimedOut))
+    }
+
+    /// An open link; for what comes too late for one it is certain that nothing was sent.
+    async fn link_before(&self, deadline: Instant) -> Result<Link, Failure> {
+        timeout_at(deadline.into(), self.link()).await.unwrap_or(Err(Failure::NotConnected))
     }
 
     /// Whether the member answers, and reaches a majority. Callers who ask at the same time share
@@ -87,7 +91,7 @@ impl Connection {
             return well;
         }
         let outcome = self.unary(PROBE, probe_message(), None, asked + PROBE_TIMEOUT).await;
-        if matches!(outcome, Err(Failure::TimedOut)) {
+        if matches!(outcome, Err(Failure::NotConnected | Failure::TimedOut)) {
             // Perhaps the connection is dead and the member is not.
             self.replace_link();
         }

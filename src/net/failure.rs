@@ -1,6 +1,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::iter;
+use std::time::Duration;
 
 use super::code::Code;
 use super::status::{self, Remedy};
@@ -11,6 +12,10 @@ use crate::error::ErrorKind;
 pub(crate) enum Failure {
     /// No connection came about.
     Dial(String),
+    /// No connection came about within the connect timeout, which is this long.
+    SlowDial(Duration),
+    /// This attempt's time ran out before there was a connection.
+    NotConnected,
     /// There was a connection, but the request never went onto it.
     NotSent(String),
     /// The connection broke after the request had, or may have, left.
@@ -29,7 +34,7 @@ impl Failure {
     /// What can be done about it.
     pub(crate) fn remedy(&self) -> Remedy {
         match self {
-            Self::Dial(_) | Self::NotSent(_) => Remedy::TryElsewhere,
+            Self::Dial(_) | Self::SlowDial(_) | Self::NotConnected | Self::NotSent(_) => Remedy::TryElsewhere,
             Self::Lost(_) | Self::TimedOut => Remedy::Ambiguous,
             // The server has done its part; asking again would give the same answer.
             Self::AnswerTooLarge(_) | Self::Malformed(_) => Remedy::Final,
@@ -39,8 +44,8 @@ impl Failure {
 
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
-            Self::Dial(_) | Self::NotSent(_) | Self::Lost(_) => ErrorKind::Unavailable,
-            Self::TimedOut => ErrorKind::Deadline,
+            Self::Dial(_) | Self::SlowDial(_) | Self::NotSent(_) | Self::Lost(_) => ErrorKind::Unavailable,
+            Self::NotConnected | Self::TimedOut => ErrorKind::Deadline,
             Self::AnswerTooLarge(_) => ErrorKind::TooLarge,
             Self::Malformed(_) => ErrorKind::Protocol,
             Self::Server { code, message } => status::classify(*code, message).0,
@@ -69,6 +74,10 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dial(cause) => write!(f, "cannot connect: {cause}"),
+            Self::SlowDial(timeout) => {
+                write!(f, "cannot connect: no connection within the connect timeout of {timeout:?}")
+            }
+            Self::NotConnected => f.write_str("no connection in time"),
             Self::NotSent(cause) => write!(f, "request not sent: {cause}"),
             Self::Lost(cause) => write!(f, "connection lost: {cause}"),
             Self::TimedOut => f.write_str("no answer in time"),

@@ -48,6 +48,7 @@ pub(crate) use dialer::Dialer;
 pub use discovery::Discovery;
 pub(crate) use duplex::Duplex;
 pub use endpoint::Endpoint;
+pub(crate) use failure::Failure;
 pub(crate) use feed::Feed;
 pub use health::EndpointHealth;
 pub(crate) use link::Windows;

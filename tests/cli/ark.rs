@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::support::Server;
 
 /// Far more than anything here takes: a command that hangs fails its test.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A folder to work in, and a server to talk to.
 pub(crate) struct Place {

@@ -124,5 +124,28 @@ async fn the_structure_is_verified_without_the_data() {
     place.run("verify flipped --level structure").await.succeeded();
     place.run_with("verify - --level structure", "saved.ark").await.succeeded();
     place.run_with("verify - --level structure", "short").await.failed(6, "archive");
-    place.run("restore - --yes --salvage").await.failed(2, "only in a file");
+}
+
+#[tokio::test]
+async fn what_is_left_of_what_comes_through_a_pipe_is_that_of_the_file() {
+    let place = Place::holding("a/", 3000, 300).await;
+    place.json("backup -o saved.ark").await;
+    place.wipe().await;
+    let mut content = std::fs::read(place.path("saved.ark")).unwrap();
+    let middle = content.len() / 2;
+    content[middle] ^= 0x10;
+    place.write("bad", &content);
+    let expected = place.json("plan bad --salvage").await;
+    assert!(expected["lost"][0]["keys"].as_u64().unwrap() > 0, "{expected}");
+
+    let with = async |line: &str| place.run_with(line, "bad").await;
+    with("plan -").await.failed(6, "damaged");
+    let planned = with("plan - --salvage -w json").await.succeeded().json();
+    assert_eq!((&planned["lost"], &planned["create"]), (&expected["lost"], &expected["create"]));
+    let restored = with("restore - --yes --salvage -w json").await.succeeded().json();
+    assert_eq!(restored["lost"], expected["lost"]);
+    assert_eq!(place.count().await, restored["written"].as_u64().unwrap());
+    assert_eq!(3000 - place.count().await, expected["lost"][0]["keys"].as_u64().unwrap());
+    place.run("restore - --yes --salvage").await.failed(2, "of a cluster that is lost");
+    assert_eq!(place.files(), ["bad", "saved.ark"]);
 }

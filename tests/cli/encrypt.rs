@@ -57,6 +57,7 @@ async fn what_is_left_of_a_damaged_archive_is_restored_with_its_identity() {
     place.write("bad", content);
     place.run("restore bad --yes --identity id").await.failed(6, "encryption is damaged");
     place.run("restore bad --yes --salvage").await.failed(4, "--identity");
+    place.run_with("restore - --yes --salvage", "bad").await.failed(4, "--identity");
     assert_eq!(place.count().await, 0);
 
     let restored = place.json("restore bad --yes --salvage --identity id").await;
@@ -64,6 +65,8 @@ async fn what_is_left_of_a_damaged_archive_is_restored_with_its_identity() {
     assert!(missing > 0 && missing < 3000, "{restored}");
     assert_eq!(restored["written"].as_u64().unwrap() + missing, 3000);
     assert_eq!(place.count().await, 3000 - missing);
+    let piped = place.run_with("plan - --salvage --identity id -w json", "bad").await.succeeded().json();
+    assert_eq!(piped["lost"], restored["lost"]);
 }
 
 #[tokio::test]

@@ -1,15 +1,16 @@
 //! ctrl-C and SIGTERM in the middle of the work, compaction under a backup.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncReadExt;
 use tokio::process::Child;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
-use crate::ark::{Outcome, Place, ark, finish};
-use crate::support::{Fault, Proxy, Way};
+use crate::ark::{Outcome, PATIENCE, Place, ark, finish};
+use crate::support::{Fault, Proxy, Way, clock};
 
 /// Much more than is let through, and than the buffers on the way hold.
 const KEYS: usize = 20_000;
@@ -26,8 +27,14 @@ async fn stuck(place: &Place, proxy: &Proxy, line: &str) -> Child {
     let child = command.env("ETCDCTL_ENDPOINTS", proxy.endpoint()).spawn().unwrap();
     proxy.stalled().await;
     // What was let through is taken in.
-    sleep(Duration::from_millis(500)).await;
+    clock::pass(Duration::from_millis(500)).await;
     child
+}
+
+async fn until_larger(file: &Path, bytes: u64) {
+    while file.metadata().unwrap().len() <= bytes {
+        sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]
@@ -42,7 +49,7 @@ async fn an_interrupted_backup_leaves_no_file() {
         let child = stuck(&place, &proxy, line).await;
         let [unfinished] = &place.files()[..] else { panic!("{:?}", place.files()) };
         assert!(unfinished.ends_with(".part"), "{unfinished}");
-        assert!(place.path(unfinished).metadata().unwrap().len() > 1 << 20, "it is in the middle");
+        timeout(PATIENCE, until_larger(&place.path(unfinished), 1 << 20)).await.expect("it is in the middle");
         send(signal, &child);
         finish(child).await.failed(130, "was not created");
         assert_eq!(place.files(), [""; 0]);

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::ark::{PROGRAM, Place};
-use crate::support::Server;
+use crate::support::{Server, clock};
 
 /// A command on a terminal, and all that the terminal has shown.
 struct Session {
@@ -31,7 +31,7 @@ impl Session {
         let stdout = self.child.stdout.as_mut().unwrap();
         while !self.shown.contains(text) {
             let mut buffer = [0; 1024];
-            let read = timeout(Duration::from_secs(30), stdout.read(&mut buffer)).await;
+            let read = timeout(Duration::from_secs(60), stdout.read(&mut buffer)).await;
             let count = read.unwrap_or_else(|_| panic!("{text:?} does not come: {}", self.shown)).unwrap();
             assert!(count > 0, "{text:?} did not come: {}", self.shown);
             self.shown.push_str(&String::from_utf8_lossy(&buffer[..count]));
@@ -40,7 +40,7 @@ impl Session {
 
     async fn type_in(&mut self, text: &str) {
         // The prompt is shown a moment before the terminal stops showing what is typed.
-        sleep(Duration::from_millis(300)).await;
+        clock::pass(Duration::from_millis(300)).await;
         self.child.stdin.as_mut().unwrap().write_all(text.as_bytes()).await.unwrap();
     }
 

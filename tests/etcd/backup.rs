@@ -13,9 +13,9 @@ use tokio::fs::File;
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
-use crate::client_of;
 use crate::scan::load;
 use crate::support::{Permission, Server};
+use crate::{client_of, refusal};
 
 /// All records of an archive, in order.
 pub(crate) async fn records(path: &Path) -> Vec<KeyValue> {
@@ -189,7 +189,7 @@ async fn a_member_that_dies_or_a_caller_who_leaves_leaves_no_file() {
     assert_eq!(entries(&folder), 0);
 
     server.kill();
-    let error = Backup::new().save(&client, folder.path().join("dead.ark")).await.unwrap_err();
+    let error = refusal(async || Backup::new().save(&client, folder.path().join("dead.ark")).await).await;
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     assert_eq!(entries(&folder), 0);
 }

@@ -1,6 +1,5 @@
 //! Members that come and go.
 
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
 use crate::client_of;
-use crate::support::{Server, binaries};
+use crate::support::{Server, binaries, free_port};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -53,8 +52,7 @@ impl Drop for Joining {
 }
 
 fn free_url() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
+    format!("http://127.0.0.1:{}", free_port())
 }
 
 async fn members(client: &Client) -> Vec<MemberInfo> {

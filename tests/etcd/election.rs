@@ -11,7 +11,7 @@ use crate::lock::until_queued;
 use crate::support::{Cluster, Server};
 
 const SECOND: Duration = Duration::from_secs(1);
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 async fn lease(client: &Client) -> LeaseKeeper {
     client.grant_lease(30 * SECOND).await.unwrap()

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use etcd_ark::{Client, Error};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
+
+use crate::support::clock;
 
 pub(crate) const CALLERS: usize = 64;
 /// A call that takes no longer met no fault: a member is given up after 300 ms of silence and a probe of
@@ -19,9 +21,9 @@ pub(crate) struct Outcome {
     callers: Vec<Vec<Call>>,
 }
 
-/// A call that is over.
+/// A call that is over. Its times are those of [`clock`].
 pub(crate) struct Call {
-    ended: Instant,
+    ended: Duration,
     took: Duration,
     error: Option<Error>,
 }
@@ -44,7 +46,7 @@ impl Outcome {
     }
 
     /// The calls that began after this.
-    pub(crate) fn since(self, since: Instant) -> Self {
+    pub(crate) fn since(self, since: Duration) -> Self {
         let began_since = |call: &Call| call.ended - call.took > since;
         let callers = self.callers.into_iter();
         Self { callers: callers.map(|calls| calls.into_iter().filter(began_since).collect()).collect() }
@@ -82,18 +84,28 @@ impl Outcome {
     }
 
     /// The calls that began after this met no fault.
-    pub(crate) fn assert_fast_since(self, since: Instant) {
+    pub(crate) fn assert_fast_since(self, since: Duration) {
         let calls = self.since(since);
-        calls.assert_no_errors();
-        assert!(calls.len() > 100 && calls.percentile(99) < FAST, "{calls}");
+        assert!(calls.len() > CALLERS, "{calls}");
+        calls.assert_fast();
+    }
+
+    /// One of them in ten may be slow: the members share a disk that may stand still.
+    fn assert_fast(&self) {
+        self.assert_no_errors();
+        assert!(self.percentile(90) < FAST, "{self}");
     }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (calls, errors) = (self.len(), self.errors().count());
-        let (p50, p99, slowest) = (self.percentile(50), self.percentile(99), self.slowest());
-        write!(f, "{calls} calls, {errors} errors, p50 {p50:.1?}, p99 {p99:.1?}, slowest {slowest:.1?}")
+        let [p50, p90, p99] = [50, 90, 99].map(|percent| self.percentile(percent));
+        let slowest = self.slowest();
+        write!(
+            f,
+            "{calls} calls, {errors} errors, p50 {p50:.1?}, p90 {p90:.1?}, p99 {p99:.1?}, slowest {slowest:.1?}"
+        )
     }
 }
 
@@ -127,12 +139,22 @@ impl Load {
     }
 }
 
+/// Callers that come now meet no fault. Those that write and came before may still wait for an answer that was lost.
+pub(crate) async fn assert_serves(client: &Client) {
+    let load = Load::start(client);
+    clock::pass(Duration::from_secs(2)).await;
+    let (reads, writes) = load.stop().await;
+    reads.assert_fast();
+    writes.assert_fast();
+}
+
 async fn call_until(stop: Arc<AtomicBool>, call: impl AsyncFn() -> Result<(), Error>) -> Vec<Call> {
     let mut calls = Vec::new();
     while !stop.load(Ordering::Relaxed) {
-        let began = Instant::now();
+        let began = clock::now();
         let error = call().await.err();
-        calls.push(Call { ended: Instant::now(), took: began.elapsed(), error });
+        let ended = clock::now();
+        calls.push(Call { ended, took: ended - began, error });
         sleep(Duration::from_millis(2)).await;
     }
     calls

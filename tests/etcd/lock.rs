@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use etcd_ark::{
@@ -19,7 +19,7 @@ use crate::support::{Cluster, Fault, Proxy, Server};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Far more than anything takes here that waits for nothing.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(60);
 
 async fn lease(client: &Client) -> LeaseKeeper {
     client.grant_lease(30 * SECOND).await.unwrap()
@@ -123,14 +123,14 @@ async fn guarded_put(client: &Client, lock: &LockGuard, value: String) -> etcd_a
 async fn a_lock_that_is_lost_is_told_at_once_and_its_guarded_writes_fail() {
     let server = Server::start().await;
     let client = client_of(&server).await;
-    let lease = lease(&client).await;
+    let lease = client.grant_lease(300 * SECOND).await.unwrap();
     let lock = client.lock("job", &lease).await.unwrap();
     assert!(guarded_put(&client, &lock, "held".into()).await.unwrap());
     let lost = tokio::spawn(lock.lost());
     sleep(SECOND).await;
     client.send(RevokeLease::new(lease.id())).await.unwrap();
-    // A renewal, by which the lease's own loss is told, is due after ten seconds.
-    timeout(5 * SECOND, lost).await.unwrap().unwrap();
+    // A renewal, by which the lease's own loss is told, is due after a hundred seconds.
+    soon(lost).await.unwrap();
     assert!(!guarded_put(&client, &lock, "lost".into()).await.unwrap());
     assert_eq!(client.get("log").await.unwrap().unwrap().value, "held");
     lock.unlock().await.expect("nothing to give back is as good");
@@ -218,7 +218,7 @@ async fn locks_are_those_of_etcdctl() {
 
 /// Takes the lock time after time, and writes under it. Now and then the lease is revoked from under the holder,
 /// who writes on.
-async fn contend(client: Client, name: usize, stop: Arc<AtomicBool>) -> usize {
+async fn contend(client: Client, name: usize, stop: Arc<AtomicBool>, total: Arc<AtomicUsize>) {
     let (mut lease, mut rounds) = (lease(&client).await, 0);
     while !stop.load(Ordering::Relaxed) {
         let Ok(lock) = client.lock("job", &lease).await else {
@@ -237,13 +237,14 @@ async fn contend(client: Client, name: usize, stop: Arc<AtomicBool>) -> usize {
             }
         }
         rounds += 1;
+        total.fetch_add(1, Ordering::Relaxed);
     }
-    rounds
 }
 
 /// The tokens of those who wrote, in the order in which they did.
 async fn log(client: &Client, from: Revision) -> Vec<i64> {
-    let newest = client.put("log", "end").await.unwrap().header.revision;
+    let end = Txn::new().then(Put::new("log", "end")).idempotent();
+    let newest = client.send(end).await.unwrap().header.revision;
     let mut watch = client.watch(Watch::new("log").from(from));
     let mut tokens = Vec::new();
     while let Some(update) = watch.try_next().await.unwrap() {
@@ -265,9 +266,9 @@ async fn twenty_contenders_never_write_into_each_others_turns_while_members_die(
     let mut cluster = Cluster::start(3).await;
     let client = Client::connect(cluster.endpoints()).await.unwrap();
     let begin = client.put("log", "begin").await.unwrap().header.revision;
-    let (stop, mut contenders) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
+    let (stop, rounds, mut contenders) = (Arc::default(), Arc::new(AtomicUsize::new(0)), JoinSet::new());
     for name in 0..20 {
-        contenders.spawn(contend(client.clone(), name, Arc::clone(&stop)));
+        contenders.spawn(contend(client.clone(), name, Arc::clone(&stop), Arc::clone(&rounds)));
     }
     for leads in [false, true, true] {
         sleep(3 * SECOND).await;
@@ -276,10 +277,16 @@ async fn twenty_contenders_never_write_into_each_others_turns_while_members_die(
         sleep(4 * SECOND).await;
         cluster.member_mut(victim).restart().await;
     }
+    let enough = async {
+        while rounds.load(Ordering::Relaxed) <= 150 {
+            sleep(SECOND).await;
+        }
+    };
+    soon(enough).await;
     stop.store(true, Ordering::Relaxed);
-    let rounds: usize = timeout(60 * SECOND, contenders.join_all()).await.unwrap().iter().sum();
+    soon(contenders.join_all()).await;
 
     let tokens = log(&client, begin).await;
-    assert!(rounds > 100 && tokens.len() > 200, "only {rounds} rounds and {} writes", tokens.len());
+    assert!(tokens.len() > 200, "only {} writes in {rounds:?} rounds", tokens.len());
     assert!(tokens.is_sorted(), "a holder of the past wrote: {tokens:?}");
 }

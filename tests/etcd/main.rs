@@ -53,10 +53,23 @@ mod watch_faults;
 mod watch_sharing;
 mod watch_tokens;
 
-use etcd_ark::Client;
+use etcd_ark::{Client, Error, ErrorKind, Result};
 use support::Server;
 
 /// A client of this server, without credentials.
 async fn client_of(server: &Server) -> Client {
     Client::connect([server.endpoint()]).await.unwrap()
+}
+
+/// Why a call fails that is repeated until its deadline. That may come in the middle of an attempt, and says so: then the
+/// call is made anew.
+async fn refusal<T>(call: impl AsyncFn() -> Result<T>) -> Error {
+    for _ in 0..10 {
+        match call().await {
+            Err(error) if error.kind() == ErrorKind::Deadline => {}
+            Err(error) => return error,
+            Ok(_) => panic!("it succeeds"),
+        }
+    }
+    panic!("there is never an answer in time")
 }

@@ -20,7 +20,7 @@ pub(crate) async fn load(client: &Client, prefix: &str, count: usize, value: &st
 async fn write(client: &Client, keys: Vec<Vec<u8>>, value: &str) {
     for batch in keys.chunks(100) {
         let puts = batch.iter().map(|key| Put::new(key.clone(), value.to_owned()));
-        client.send(puts.fold(Txn::new(), Txn::then)).await.unwrap();
+        client.send(puts.fold(Txn::new(), Txn::then).idempotent()).await.unwrap();
     }
 }
 

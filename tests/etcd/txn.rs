@@ -119,7 +119,7 @@ async fn comparisons_alone_are_linearizable() {
     let others = (0..3).filter(|&index| index != victim).map(|index| cluster.member(index).endpoint());
     let others = Client::connect(others).await.unwrap();
     let builder = Client::builder([cluster.member(victim).endpoint()]).unwrap();
-    let alone = builder.request_timeout(Duration::from_secs(3)).connect().await.unwrap();
+    let alone = builder.request_timeout(Duration::from_secs(8)).connect().await.unwrap();
     others.put("k", "old").await.unwrap();
     let is_old = || Txn::new().when(Compare::value("k", Relation::Equal, "old"));
     let answer = alone.send(is_old()).await.unwrap();

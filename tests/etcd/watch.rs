@@ -13,7 +13,7 @@ use crate::client_of;
 use crate::support::Server;
 
 /// Far more than any update takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The versions that what servers say is tested on.
 pub(crate) const VERSIONS: [&str; 3] = ["3.4.23", "3.5.1", "3.7.3"];

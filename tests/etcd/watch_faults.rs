@@ -2,6 +2,8 @@
 //! is another client.
 
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use etcd_ark::{Client, Compact, Compare, ErrorKind, KeyRange, Put, Txn, Watch, WatchStream};
@@ -9,17 +11,19 @@ use futures_util::StreamExt;
 use tokio::time::{sleep, timeout};
 
 use crate::client_of;
-use crate::support::{Cluster, Fault, Proxy, Server};
-use crate::watch::{VERSIONS, changes, end, shown};
+use crate::support::{Cluster, Fault, Proxy, Server, clock};
+use crate::watch::{PATIENCE, VERSIONS, changes, end, shown};
 
-/// When a watch must have gone on elsewhere, on a machine that is busy.
+/// When a watch must have gone on elsewhere, on a machine that is busy, by [`clock`].
 const MOVED: Duration = Duration::from_secs(12);
+/// Between two resets.
+const SHORTEST: Duration = Duration::from_millis(70);
 
 /// Writes numbers to `k` and sees the watch bring each of them.
 async fn brings(watch: &mut WatchStream, writer: &Client, numbers: Range<u32>) {
     for number in numbers {
         write(writer, number).await;
-        let changes = timeout(MOVED, changes(watch)).await.expect("the watch moves in time");
+        let changes = clock::within(MOVED, changes(watch)).await.expect("the watch moves in time");
         assert_eq!(shown(&changes), [format!("+k={number}")]);
     }
 }
@@ -113,7 +117,8 @@ async fn a_watch_waits_for_a_cluster_that_is_down_and_for_one_that_is_not_there_
     for member in 0..3 {
         cluster.member_mut(member).launch();
     }
-    timeout(MOVED, late.started()).await.unwrap().unwrap();
+    cluster.leader().await;
+    clock::within(MOVED, late.started()).await.expect("the watch finds the cluster").unwrap();
     let writer = patient(cluster.endpoints()).await;
     brings(&mut watch, &writer, 0..5).await;
     assert_eq!(shown(&changes(&mut late).await), ["+k=0"]);
@@ -170,6 +175,18 @@ async fn a_revision_in_fragments_arrives_whole() {
     }
 }
 
+/// Every 70 ms; where that leaves a slow machine no time to connect, more time each time until something comes.
+async fn reset_time_after_time(proxy: Proxy, seen: Arc<AtomicU32>) {
+    let (mut pause, mut last) = (SHORTEST, 0);
+    loop {
+        sleep(pause).await;
+        let now = seen.load(Ordering::Relaxed);
+        pause = if now > last { SHORTEST } else { pause * 2 };
+        last = now;
+        proxy.reset();
+    }
+}
+
 #[tokio::test]
 async fn connections_reset_time_after_time_lose_and_repeat_nothing() {
     let server = Server::start().await;
@@ -183,15 +200,12 @@ async fn connections_reset_time_after_time_lose_and_repeat_nothing() {
             write(&writer, number).await;
         }
     });
-    let resetting = tokio::spawn(async move {
-        loop {
-            sleep(Duration::from_millis(70)).await;
-            proxy.reset();
-        }
-    });
+    let seen = Arc::new(AtomicU32::new(0));
+    let resetting = tokio::spawn(reset_time_after_time(proxy, Arc::clone(&seen)));
     for number in 0..500 {
-        let changes = timeout(MOVED, changes(&mut watch)).await.expect("the watch goes on");
+        let changes = timeout(PATIENCE, changes(&mut watch)).await.expect("the watch goes on");
         assert_eq!(shown(&changes), [format!("+k={number}")]);
+        seen.store(number, Ordering::Relaxed);
     }
     resetting.abort();
     writing.await.unwrap();
@@ -207,7 +221,8 @@ async fn a_watch_does_not_go_on_in_another_cluster() {
     client_of(&other).await.put("k", "of another history").await.unwrap();
     client.set_endpoints([other.endpoint()]).unwrap();
     server.kill();
-    let error = timeout(MOVED, watch.next()).await.expect("the watch moves in time").unwrap().unwrap_err();
+    let error =
+        clock::within(MOVED, watch.next()).await.expect("the watch moves in time").unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config, "{error}");
     assert!(watch.next().await.is_none());
 }

@@ -10,7 +10,7 @@ use crate::support::Server;
 use crate::watch::{VERSIONS, changes, end, shown};
 use crate::{client_of, metrics};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until the server has this many watches, over this many streams.
 async fn settles(server: &Server, watches: u64, streams: u64) {

@@ -10,6 +10,7 @@
 mod auth;
 mod binaries;
 mod builder;
+pub mod clock;
 mod cluster;
 mod etcdctl;
 mod failpoints;
@@ -25,6 +26,7 @@ pub use auth::Permission;
 pub use binaries::{all_versions, binaries, default_version, try_binaries};
 pub use builder::Builder;
 pub use cluster::Cluster;
+pub use ports::free as free_port;
 pub use proxy::{Fault, Proxy, Way};
 pub use random::Random;
 pub use server::Server;

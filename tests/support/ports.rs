@@ -10,7 +10,7 @@ const FIRST: u16 = 12_000;
 const COUNT: u16 = 20_000;
 
 /// A port that was free a moment ago and that nobody else in this process was given.
-pub(super) fn free() -> u16 {
+pub fn free() -> u16 {
     (0..COUNT).map(|_| next()).find(|port| is_free(*port)).expect("a free port")
 }
 

@@ -1,5 +1,7 @@
 //! What a restore reads: a whole archive, or what is left of one.
 
+use std::path::Path;
+
 use etcd_ark::Client;
 use etcd_ark::archive::{Auth, Header, LostKeys, Summary};
 use etcd_ark::backup::{ArchiveFile, Restore, RestorePlan, SalvagedFile};
@@ -22,12 +24,16 @@ impl Origin {
             return Ok(Self::Whole(Box::new(archive)));
         }
         if stdin::is_meant(&arguments.file) {
-            return Err(Failure::usage("what is left of a damaged archive can be found only in a file")
-                .help("save what comes through standard input to a file, and name that"));
+            let (_open, path) = stdin::spooled_path().await?;
+            return Self::salvage(&path, arguments).await;
         }
+        Self::salvage(&arguments.file, arguments).await
+    }
+
+    async fn salvage(path: &Path, arguments: &Arguments) -> Result<Self, Failure> {
         let line = ProgressLine::new(Unit::Keys);
         let observe = move |progress| line.show(progress);
-        let left = unlock::salvage(&arguments.file, &arguments.unlock, observe).await?;
+        let left = unlock::salvage(path, &arguments.unlock, observe).await?;
         Ok(Self::Salvaged(Box::new(left)))
     }
 
