@@ -161,7 +161,8 @@ pub(crate) enum Command {
     Plan(Plan),
     /// Put back what a restore or a copy has changed.
     ///
-    /// Keys that hold something else than what was restored are left alone.
+    /// Keys that hold something else than what was restored are left alone. Users and roles that `ark restore --users`
+    /// has added stay: the report of the restore says what takes each of them back.
     Undo(Undo),
     /// Copy the cluster's keys to another cluster, without a file in between.
     ///

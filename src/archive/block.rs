@@ -379,6 +379,18 @@ impl Block {
     }
 }
 
+/// The check of the block that an entry names, if its bytes are those that were written. They are not taken apart.
+pub(crate) fn check_stored(bytes: Bytes, entry: &BlockEntry) -> Result<Hash, FormatError> {
+    let frame = Frame::whole(bytes, entry.offset)?.verified(FrameType::Block)?;
+    let head = BlockHeader::decode(&frame.payload())
+        .ok_or(Fault::Malformed { what: "a block header" }.at(entry.offset))?;
+    if head.entry(entry.offset, frame.len(), &entry.first_key, &entry.last_key) == *entry {
+        Ok(frame.check())
+    } else {
+        Err(Fault::EntryMismatch { what: "the block" }.at(entry.offset))
+    }
+}
+
 /// Exactly `raw_len` bytes, from exactly one zstd frame that says so itself.
 fn decompress(stored: &[u8], raw_len: usize) -> Result<Vec<u8>, Fault> {
     use zstd::zstd_safe::{find_frame_compressed_size, get_frame_content_size};

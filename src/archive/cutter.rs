@@ -16,8 +16,7 @@ use crate::types::KeyValue;
 pub struct Cutter {
     ordinal: u64,
     open: Option<RawBlock>,
-    /// A copy: counting one more reference to each key, and one less, costs more than its few bytes.
-    last_key: Vec<u8>,
+    ends: BlockEnds,
 }
 
 impl Cutter {
@@ -34,21 +33,13 @@ impl Cutter {
     /// If the key is empty or not above the one before, or the record exceeds
     /// [`MAX_RECORD_BYTES`]. Nothing of the record was taken then.
     pub fn push(&mut self, kv: &KeyValue) -> Result<Option<RawBlock>, EncodeError> {
-        let len = self.admit(kv)?;
+        let ends = self.ends.push(kv)?;
         let ordinal = self.ordinal;
         let block = self.open.get_or_insert_with(|| RawBlock::starting_at(ordinal, &kv.key));
         put_record(&mut block.frame, kv);
         block.records += 1;
-        block.bytes += len;
-        self.last_key.clear();
-        self.last_key.extend_from_slice(&kv.key);
-        let ends = ends_block(block.bytes, len, &kv.key);
+        block.bytes += content_len(kv);
         Ok(if ends { self.cut() } else { None })
-    }
-
-    /// Whether the next record begins a block.
-    pub(crate) fn is_between_blocks(&self) -> bool {
-        self.open.is_none()
     }
 
     /// The last block, if records are left for one.
@@ -57,7 +48,39 @@ impl Cutter {
         self.cut()
     }
 
-    fn admit(&self, kv: &KeyValue) -> Result<u64, EncodeError> {
+    fn cut(&mut self) -> Option<RawBlock> {
+        let mut block = self.open.take()?;
+        self.ordinal += 1;
+        block.last_key = Bytes::copy_from_slice(&self.ends.last_key);
+        Some(block)
+    }
+}
+
+/// Where blocks end, for those who need no copy of their records.
+#[derive(Debug, Default)]
+pub(crate) struct BlockEnds {
+    /// Bytes of the block so far.
+    size: u64,
+    /// A copy: counting one more reference to each key, and one less, costs more than its few bytes.
+    last_key: Vec<u8>,
+}
+
+impl BlockEnds {
+    /// Takes the next record in key order; whether it completes a block.
+    pub(crate) fn push(&mut self, kv: &KeyValue) -> Result<bool, EncodeError> {
+        self.admit(kv)?;
+        self.last_key.clear();
+        self.last_key.extend_from_slice(&kv.key);
+        let len = content_len(kv);
+        self.size += len;
+        let ends = ends_block(self.size, len, &kv.key);
+        if ends {
+            self.size = 0;
+        }
+        Ok(ends)
+    }
+
+    fn admit(&self, kv: &KeyValue) -> Result<(), EncodeError> {
         let bytes = kv.key.len().saturating_add(kv.value.len());
         if bytes > MAX_RECORD_BYTES {
             return Err(EncodeError::RecordTooLarge { key: kv.key.clone(), bytes });
@@ -69,15 +92,13 @@ impl Cutter {
         if kv.key <= self.last_key {
             return Err(EncodeError::KeyOrder { key: kv.key.clone() });
         }
-        Ok(bytes as u64)
+        Ok(())
     }
+}
 
-    fn cut(&mut self) -> Option<RawBlock> {
-        let mut block = self.open.take()?;
-        self.ordinal += 1;
-        block.last_key = Bytes::copy_from_slice(&self.last_key);
-        Some(block)
-    }
+/// Bytes of key and value.
+fn content_len(kv: &KeyValue) -> u64 {
+    (kv.key.len() + kv.value.len()) as u64
 }
 
 /// Three of four blocks are shorter; others grow.

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use super::layout::{CONTENT_LABEL, HASH_LEN};
+use super::record::put_record;
+use crate::types::KeyValue;
 
 /// A BLAKE3-256 hash that stands for a whole state, content or archive. Shown as lowercase hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +27,20 @@ pub(crate) type Hash = [u8; HASH_LEN];
 /// BLAKE3-256 of bytes that lie together.
 pub(crate) fn hash(bytes: &[u8]) -> Hash {
     blake3::hash(bytes).into()
+}
+
+/// The state hash of the block that these records make.
+pub(crate) fn state_hash(kvs: &[KeyValue]) -> Hash {
+    let mut raw = Vec::new();
+    kvs.iter().for_each(|kv| put_record(&mut raw, kv));
+    hash(&raw)
+}
+
+/// The content hash of the block that these records make.
+pub(crate) fn content_hash(kvs: &[KeyValue]) -> Hash {
+    let mut hasher = ContentHasher::default();
+    kvs.iter().for_each(|kv| hasher.add(&kv.key, &kv.value));
+    hasher.finish()
 }
 
 /// A root in the making: its label, then what is added.

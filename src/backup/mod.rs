@@ -15,6 +15,7 @@ mod diff;
 mod facts;
 mod grants;
 mod in_order;
+mod intact;
 mod interchange;
 mod keys;
 mod leases;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 #[cfg(feature = "encrypt")]
 use super::crypt::Identities;
+use super::intact::check_intact;
 use super::progress::Observer;
 use super::records::{Index, RecordReader, Records};
 use super::source::Source;
@@ -201,6 +202,12 @@ impl ArchiveFile {
 
     pub(super) async fn verify_observed(&mut self, observer: &Observer) -> Result<VerifyReport> {
         verify_source(self.records.source(), observer).await
+    }
+
+    /// Checks that every byte of the file is the one that was written. That blocks hold what the index says is shown
+    /// where they are read.
+    pub(super) async fn check_intact(&self) -> Result<()> {
+        check_intact(&self.records, &self.header, &self.footer).await
     }
 
     /// Checks that the file is complete and its parts fit together, without reading the records: header,

@@ -106,7 +106,7 @@ impl Records {
         Ok(Restorable { records, leases })
     }
 
-    fn parsed<T>(&self, outcome: Result<T, FormatError>) -> Result<T> {
+    pub(super) fn parsed<T>(&self, outcome: Result<T, FormatError>) -> Result<T> {
         outcome.map_err(|error| self.named(error))
     }
 

@@ -29,5 +29,6 @@ mod restore;
 mod scenario;
 mod snapshot;
 mod terminal;
+mod undo;
 mod usage;
 mod whole_way;

@@ -28,8 +28,29 @@ async fn users_come_with_passwords_from_a_file_or_without() {
     assert!(done.text().contains("add user app") && !format!("{done:?}").contains("hunter2"), "{done:?}");
     let users = other.server.etcdctl(&["user", "list"]).await;
     assert_eq!((users.as_str(), other.count().await), ("app\nroot\n", 1));
+    assert!(done.text().contains("delete user app"), "{}", done.text());
     let again = other.json(&format!("{line} --no-passwords")).await;
     assert_eq!(again["users_and_roles"].as_array().map(Vec::len), Some(0));
+}
+
+#[tokio::test]
+async fn the_record_tells_what_takes_users_and_roles_back() {
+    let (_place, other) = with_users().await;
+    let server = &other.server;
+    server.etcdctl(&["role", "add", "app"]).await;
+    server.etcdctl(&["role", "grant-permission", "app", "read", "a/", "a0"]).await;
+    let done = other.json("restore saved.ark --yes --any-cluster --users --no-passwords").await;
+    let changes = done["users_and_roles"].as_array().unwrap();
+    let taken_back: Vec<_> = changes.iter().map(|change| change["taken_back_by"].as_str().unwrap()).collect();
+    let expected = [
+        "delete role root",
+        "let role app read keys from a/ to a0",
+        "delete user app",
+        "delete user root",
+        "take the role app from user app",
+        "take the role root from user root",
+    ];
+    assert_eq!(taken_back, expected, "{done}");
 }
 
 #[tokio::test]

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use etcd_ark::archive::Auth;
+use etcd_ark::archive::{self, Auth, Compression, Cutter, Encoder};
 use etcd_ark::backup::{
     ArchiveFile, Backup, LeasePolicy, LeaseTtl, Restore, RestoreMode, RestoreReport, Selection, Undo,
     UserPlan,
 };
 use etcd_ark::{
-    Client, Credentials, ErrorKind, GetRole, GetUser, GrantLease, KeyRange, LeaseId, LeaseTimeToLive,
-    ListLeases, ListUsers, Put, RevokeLease,
+    Client, Credentials, ErrorKind, GetRole, GetUser, GrantLease, KeyRange, KeyValue, LeaseId,
+    LeaseTimeToLive, ListLeases, ListUsers, Put, RevokeLease,
 };
 use tempfile::{TempDir, tempdir};
 
@@ -103,6 +103,29 @@ async fn dropped_leases_leave_keys_that_stay() {
         (2, Some(leased.lease)),
         "another policy, another state"
     );
+}
+
+/// As other programs may write it: etcd-ark's own archives list every lease.
+fn without_its_leases(header: &archive::Header, kvs: &[KeyValue]) -> Vec<u8> {
+    let (mut encoder, start) = Encoder::new(header).unwrap();
+    let mut cutter = Cutter::new();
+    kvs.iter().for_each(|kv| assert!(cutter.push(kv).unwrap().is_none()));
+    let block = encoder.append(cutter.finish().unwrap().seal(Compression::default())).unwrap();
+    [start, block, encoder.finish().unwrap().0].concat()
+}
+
+#[tokio::test]
+async fn leases_that_an_archive_does_not_list_follow_the_policy_too() {
+    let leased = Leased::new().await;
+    let mut saved = ArchiveFile::open(leased.path("saved.ark")).await.unwrap();
+    let kvs = saved.records(KeyRange::all()).next_block().await.unwrap().unwrap();
+    std::fs::write(leased.path("saved.ark"), without_its_leases(saved.header(), &kvs)).unwrap();
+    leased.restore(refuse(LeasePolicy::Drop)).await;
+    assert_eq!(leased.lease_of("a/1").await, None);
+    assert_eq!(leased.restore(refuse(LeasePolicy::Drop)).await.written, 0);
+    leased.client.delete(KeyRange::key("b")).await.unwrap();
+    let replaced = leased.restore(Restore::new(RestoreMode::Replace)).await;
+    assert_eq!((replaced.written, leased.lease_of("a/1").await), (3, Some(leased.lease)));
 }
 
 #[tokio::test]

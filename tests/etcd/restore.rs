@@ -253,6 +253,23 @@ async fn a_damaged_archive_writes_nothing() {
     }
 }
 
+/// Nor is anything deleted or written anew that the archive and the cluster hold alike.
+#[tokio::test]
+async fn a_damaged_archive_overwrites_and_deletes_nothing() {
+    let saved = Saved::new().await;
+    saved.client.put("extra", "v").await.unwrap();
+    let before = saved.client.send(Get::new("extra")).await.unwrap().header.revision;
+    let mut damaged = std::fs::read(saved.path()).unwrap();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    std::fs::write(saved.path(), damaged).unwrap();
+    for mode in [RestoreMode::Unchanged, RestoreMode::Mirror, RestoreMode::Overwrite] {
+        let error = saved.restore(Restore::new(mode)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{mode:?}: {error}");
+    }
+    assert_eq!(saved.client.send(Get::new("extra")).await.unwrap().header.revision, before);
+}
+
 #[tokio::test]
 async fn a_key_that_the_user_may_not_write_is_named() {
     let saved = Saved::new().await;

@@ -91,7 +91,7 @@ pub(crate) struct Users {
     /// Add the users, roles and permissions that the cluster lacks, too; takes the root role.
     ///
     /// Nothing is taken away, and authentication is neither switched on nor off. No archive holds passwords: those
-    /// of new users are asked for on the terminal.
+    /// of new users are asked for on the terminal. `ark undo` leaves them: the report says what takes each change back.
     #[arg(long)]
     pub(crate) users: bool,
     /// Take the passwords of new users from this file, NAME:PASSWORD a line.
@@ -123,7 +123,8 @@ pub(crate) struct SaveUndo {
     ///
     /// Modes that overwrite or delete do so in any case, by default to a file in the current folder whose name
     /// tells archive and time. It is encrypted to whatever --identity or --passphrase-file opens the archive. A
-    /// copy also saves what it writes, for `ark undo` to tell its keys from others: to FILE with `written` in its name.
+    /// copy, and a restore from standard input or of a damaged archive, also saves what it writes, for `ark undo` to
+    /// tell its keys from others: to FILE with `written` in its name.
     #[arg(long, value_name = "FILE")]
     pub(crate) undo: Option<PathBuf>,
     /// Don't.
@@ -156,8 +157,8 @@ pub(crate) struct Consent {
 pub(crate) struct Undo {
     /// What `ark restore` or `ark copy` saved before it wrote.
     pub(crate) undo: PathBuf,
-    /// The archive that was restored, or what `ark copy` saved of what it wrote: a key that holds something else
-    /// now is left alone.
+    /// The archive that was restored, or the file with `written` in its name, where one was saved: a key that holds
+    /// something else now is left alone.
     pub(crate) restored: PathBuf,
     #[command(flatten)]
     pub(crate) unlock: Unlock,

@@ -1,13 +1,12 @@
 //! Applying a plan: asked for, watched, and told about even if it is cut off.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use etcd_ark::Escaped;
-use etcd_ark::backup::{Phase, Progress, Restore, RestoreCheck, RestoreMode, RestorePlan, RestoreReport};
+use etcd_ark::backup::{Phase, Progress, Restore, RestoreCheck, RestorePlan, RestoreReport};
 
 use super::plan;
-use crate::args::{Consent, Mode, SaveUndo, Writing};
+use crate::args::{Consent, Writing};
 use crate::consent::Answer;
 use crate::failure::{Exit, Failure};
 use crate::human;
@@ -31,17 +30,6 @@ pub(super) fn as_told(restore: Restore, writing: &Writing, so_far: &SoFar) -> Re
     });
     let restore = if writing.no_check { restore.unchecked() } else { restore };
     writing.rate.into_iter().fold(restore, Restore::keys_per_second)
-}
-
-/// Where to save what can be undone: as told, or beside nothing of the same name if the mode destroys something.
-pub(super) fn undo_path(told: &SaveUndo, mode: Mode, stem: &str) -> Option<PathBuf> {
-    let wanted = RestoreMode::from(mode).is_destructive() && !told.no_undo;
-    told.undo.clone().or_else(|| wanted.then(|| default_undo(stem)))
-}
-
-fn default_undo(stem: &str) -> PathBuf {
-    let digits: String = human::time(human::now()).chars().filter(|c| c.is_ascii_alphanumeric()).collect();
-    format!("{stem}.undo-{digits}.ark").into()
 }
 
 /// Shows the plan, asks, and applies it.

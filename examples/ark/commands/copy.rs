@@ -1,9 +1,8 @@
-use std::path::PathBuf;
-
 use etcd_ark::Header;
 use etcd_ark::backup::{Restore, RestoreReport};
 
 use super::applying::{self, Asking, SoFar};
+use super::saved_undo::SavedUndo;
 use super::{plan, unlock};
 use crate::args::{Connection, Copy as Arguments};
 use crate::connect::connect;
@@ -24,19 +23,6 @@ struct Done {
     undo: Option<SavedUndo>,
 }
 
-/// Where it can be undone from: `ark undo` wants both.
-#[derive(Debug)]
-struct SavedUndo {
-    before: PathBuf,
-    written: PathBuf,
-}
-
-impl SavedUndo {
-    fn new(before: PathBuf) -> Self {
-        Self { written: before.with_extension("written.ark"), before }
-    }
-}
-
 pub(super) async fn run(
     arguments: Arguments,
     connection: &Connection,
@@ -53,7 +39,7 @@ pub(super) async fn run(
 
 async fn copy(arguments: &Arguments, from: &Connection, so_far: &SoFar) -> Result<Done, Failure> {
     let to = arguments.to.connection(from)?;
-    let undo = applying::undo_path(&arguments.undo, arguments.how.mode, "copy").map(SavedUndo::new);
+    let undo = SavedUndo::told(&arguments.undo, arguments.how.mode, "copy", false);
     let restore = as_told(arguments, undo.as_ref(), so_far)?;
     let source = connect(from).await?;
     let client = connect(&to)
@@ -78,20 +64,16 @@ async fn copy(arguments: &Arguments, from: &Connection, so_far: &SoFar) -> Resul
 
 fn as_told(arguments: &Arguments, undo: Option<&SavedUndo>, so_far: &SoFar) -> Result<Restore, Failure> {
     let restore = applying::as_told(plan::as_told(&arguments.how)?, &arguments.writing, so_far);
-    let saving =
-        |restore: Restore, undo: &SavedUndo| restore.save_undo(&undo.before).save_written(&undo.written);
-    unlock::copy_undo_encrypted(undo.into_iter().fold(restore, saving), &arguments.encrypt)
+    let restore = undo.into_iter().fold(restore, |restore, undo| undo.save(restore));
+    unlock::copy_undo_encrypted(restore, &arguments.encrypt)
 }
 
 fn describe(arguments: &Arguments, done: &Done) -> Report {
-    let report = Report::default()
+    Report::default()
         .text("mode", plan::mode_name(arguments.how.mode.into()))
         .text("source_cluster_id", done.source.cluster_id)
         .with("source_revision", Value::Number(done.source.revision.0))
         .text("cluster_id", done.target.cluster_id)
-        .and(applying::describe(&done.report));
-    match &done.undo {
-        Some(undo) => report.text("undo", undo.before.display()).text("written_keys", undo.written.display()),
-        None => report,
-    }
+        .and(applying::describe(&done.report))
+        .and(done.undo.as_ref().map(SavedUndo::describe).unwrap_or_default())
 }

@@ -18,6 +18,7 @@ mod ls;
 mod origin;
 mod plan;
 mod restore;
+mod saved_undo;
 mod sink;
 mod snapshot;
 mod squeeze;

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use etcd_ark::ClusterId;
 use etcd_ark::archive::LostKeys;
@@ -8,6 +8,7 @@ use etcd_ark::backup::{Restore, RestoreReport};
 
 use super::applying::{self, Asking, SoFar};
 use super::origin::Origin;
+use super::saved_undo::SavedUndo;
 use super::{plan, stdin, unlock, users};
 use crate::args::{Connection, Plan, Restore as Arguments};
 use crate::connect::connect;
@@ -24,8 +25,7 @@ struct Done {
     source: Report,
     cluster_id: ClusterId,
     report: RestoreReport,
-    /// Where it can be undone from.
-    undo: Option<PathBuf>,
+    undo: Option<SavedUndo>,
     /// What an archive that was damaged no longer holds.
     lost: Vec<LostKeys>,
     /// What was done about users and roles.
@@ -53,8 +53,8 @@ async fn restore(arguments: &Arguments, connection: &Connection, so_far: &SoFar)
     let source = describe_source(&arguments.plan, &origin);
     let client = connect(connection).await?;
     let users = users::plan(&arguments.users, &client, auth.as_ref()).await?;
-    let undo = applying::undo_path(&arguments.undo, arguments.plan.how.mode, &stem(&arguments.plan.file));
-    let restore = as_told(arguments, undo.as_deref(), so_far)?;
+    let undo = saved_undo(arguments);
+    let restore = as_told(arguments, undo.as_ref(), so_far)?;
     let planned = origin.plan(&restore, &client).await?;
     let undo = undo.filter(|_| !planned.summary().is_nothing());
     let cluster_id = planned.summary().target.cluster_id;
@@ -66,9 +66,16 @@ async fn restore(arguments: &Arguments, connection: &Connection, so_far: &SoFar)
     Ok(Done { source, cluster_id, report, undo, lost, users })
 }
 
-fn as_told(arguments: &Arguments, undo: Option<&Path>, so_far: &SoFar) -> Result<Restore, Failure> {
+/// What comes through a pipe is gone then, and `ark undo` takes no damaged archive.
+fn saved_undo(arguments: &Arguments) -> Option<SavedUndo> {
+    let plan = &arguments.plan;
+    let archived = !plan.salvage && !stdin::is_meant(&plan.file);
+    SavedUndo::told(&arguments.undo, plan.how.mode, &stem(&plan.file), archived)
+}
+
+fn as_told(arguments: &Arguments, undo: Option<&SavedUndo>, so_far: &SoFar) -> Result<Restore, Failure> {
     let restore = applying::as_told(plan::restore(&arguments.plan)?, &arguments.writing, so_far);
-    let restore = undo.into_iter().fold(restore, Restore::save_undo);
+    let restore = undo.into_iter().fold(restore, |restore, undo| undo.save(restore));
     unlock::undo_encrypted(restore, &arguments.plan.unlock)
 }
 
@@ -96,8 +103,5 @@ fn describe_source(arguments: &Plan, origin: &Origin) -> Report {
 fn describe(arguments: &Arguments, done: Done) -> Report {
     let report = done.source.text("cluster_id", done.cluster_id).and(applying::describe(&done.report));
     let report = plan::with_lost(report, &arguments.plan, done.lost).and(done.users);
-    match &done.undo {
-        Some(path) => report.text("undo", path.display()),
-        None => report,
-    }
+    report.and(done.undo.as_ref().map(SavedUndo::describe).unwrap_or_default())
 }

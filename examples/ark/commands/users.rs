@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use etcd_ark::Client;
 use etcd_ark::archive::Auth;
 use etcd_ark::backup::{UserChange, UserPlan};
+use etcd_ark::{Access, Client};
 
 use crate::args::Users as Arguments;
 use crate::failure::{Exit, Failure};
@@ -47,7 +47,9 @@ pub(super) fn shown(plan: Option<&UserPlan>) -> String {
 /// Adds them; the changes that were made, for the report.
 pub(super) async fn apply(plan: Option<UserPlan>) -> Result<Report, Failure> {
     let Some(plan) = plan else { return Ok(Report::default()) };
-    let changes = plan.changes().iter().map(|change| Report::default().text("change", line(change)));
+    let told =
+        |change| Report::default().text("change", line(change)).text("taken_back_by", taken_back_by(change));
+    let changes = plan.changes().iter().map(told);
     let report = Report::default().with("users_and_roles", Value::List(changes.collect()));
     let applied = plan.apply().await;
     applied.map_err(|error| {
@@ -68,17 +70,36 @@ fn new_users(changes: &[UserChange]) -> Vec<String> {
 fn line(change: &UserChange) -> String {
     match change {
         UserChange::AddRole(name) => format!("add role {name}"),
-        UserChange::Grant { role, permission } => {
-            let access = match permission.access {
-                etcd_ark::Access::Read => "read",
-                etcd_ark::Access::Write => "write",
-                etcd_ark::Access::ReadWrite => "read and write",
-            };
-            format!("let role {role} {access} {}", permission.range)
+        UserChange::Grant { role, permission, .. } => {
+            format!("let role {role} {} {}", told(permission.access), permission.range)
         }
         UserChange::AddUser(name) => format!("add user {name}"),
         UserChange::GiveRole { user, role } => format!("give user {user} the role {role}"),
-        _ => "a change that this command does not know".to_owned(),
+        _ => UNKNOWN.to_owned(),
+    }
+}
+
+/// What to do if the change is not wanted any more: `ark undo` is about keys.
+fn taken_back_by(change: &UserChange) -> String {
+    match change {
+        UserChange::AddRole(name) => format!("delete role {name}"),
+        UserChange::Grant { role, permission, before } => match before {
+            Some(before) => format!("let role {role} {} {}", told(*before), permission.range),
+            None => format!("revoke what role {role} may do to {}", permission.range),
+        },
+        UserChange::AddUser(name) => format!("delete user {name}"),
+        UserChange::GiveRole { user, role } => format!("take the role {role} from user {user}"),
+        _ => UNKNOWN.to_owned(),
+    }
+}
+
+const UNKNOWN: &str = "a change that this command does not know";
+
+fn told(access: Access) -> &'static str {
+    match access {
+        Access::Read => "read",
+        Access::Write => "write",
+        Access::ReadWrite => "read and write",
     }
 }
 

@@ -6,14 +6,14 @@ use crate::backup::leasing::Leasing;
 use crate::backup::records::{BegunBlock, Entries, MOST_AT_ONCE, Records, Restorable};
 use crate::backup::selection::Segment;
 use crate::error::Result;
-use crate::types::{KeyRange, KeyValue};
+use crate::types::KeyRange;
 
 /// The selected records of an archive, under the names that they have in the target.
 #[derive(Debug)]
 pub(in crate::backup) struct Archived<'a> {
     records: &'a Records,
     segments: VecDeque<Segment>,
-    /// Whether any record may have a lease.
+    /// Whether blocks that were not read may have records with leases.
     leased: bool,
     leasing: Leasing,
     current: Option<(Segment, Entries<'a>)>,
@@ -58,7 +58,7 @@ impl<'a> Archived<'a> {
     /// The run with its records, which are read if they were not yet.
     pub(in crate::backup) async fn opened(&mut self, run: Run) -> Result<Run> {
         match run.unread() {
-            Some(entry) => Ok(Run::block(self.read(entry).await?, Hashes::from(entry))),
+            Some(entry) => self.released(entry).await,
             None => Ok(run),
         }
     }
@@ -66,9 +66,15 @@ impl<'a> Archived<'a> {
     /// A block whose records are all selected, read only if their leases are to be others.
     async fn whole(&mut self, entry: BlockEntry) -> Result<Run> {
         if self.leased && self.leasing.changes_leases() {
-            return Ok(Run::releasing(self.read(&entry).await?, Hashes::from(&entry), &self.leasing));
+            return self.released(&entry).await;
         }
         Ok(Run::sealed(entry, self.leased))
+    }
+
+    /// The block's records, with the leases that they are to have.
+    async fn released(&mut self, entry: &BlockEntry) -> Result<Run> {
+        let kvs = self.open(entry).await?.collect();
+        Ok(Run::releasing(kvs, Hashes::from(entry), &self.leasing))
     }
 
     /// A block that is read now, or was ahead; the next one is begun.
@@ -78,10 +84,6 @@ impl<'a> Archived<'a> {
         let next = self.current.as_ref().and_then(|(_, entries)| entries.peek());
         self.ahead = next.map(|next| self.records.begin(next));
         self.records.restorable(begun).await
-    }
-
-    async fn read(&mut self, entry: &BlockEntry) -> Result<Vec<KeyValue>> {
-        self.open(entry).await.map(Iterator::collect)
     }
 
     async fn next_entry(&mut self) -> Result<Option<(Segment, BlockEntry)>> {

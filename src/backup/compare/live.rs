@@ -1,8 +1,9 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::mem;
 
+use super::blocks::Blocks;
 use super::run::{Hashes, Run};
-use crate::archive::{ContentRoot, Cutter, RawBlock, Root};
+use crate::archive::{ContentRoot, Root};
 use crate::backup::in_order::InOrder;
 use crate::backup::leasing::Leasing;
 use crate::backup::selection::Segment;
@@ -42,8 +43,7 @@ struct Reading {
     segment: Segment,
     part: Part,
     scan: ScanStream,
-    cutter: Cutter,
-    gathered: Vec<KeyValue>,
+    blocks: Blocks,
 }
 
 impl Live {
@@ -105,7 +105,7 @@ impl Live {
         self.current = self.segments.pop_front().map(|segment| {
             let scan = Scan::new(self.part.range(&segment).clone());
             let scan = self.client.scan(at.into_iter().fold(scan, Scan::at));
-            Reading { segment, part: self.part, scan, cutter: Cutter::new(), gathered: Vec::new() }
+            Reading { segment, part: self.part, scan, blocks: Blocks::default() }
         });
     }
 
@@ -174,8 +174,7 @@ impl Reading {
             return Ok(());
         }
         for kv in kvs {
-            let block = self.cutter.push(&kv)?;
-            self.gathered.push(kv);
+            let block = self.blocks.push(kv)?;
             block.into_iter().for_each(|block| self.hash(block, hashing));
         }
         Ok(())
@@ -183,20 +182,19 @@ impl Reading {
 
     /// What is left ends where the segment does. Where another one follows that is no end of a block.
     fn finish(&mut self, is_last: bool, hashing: &mut InOrder<Run>) {
-        match mem::take(&mut self.cutter).finish() {
-            Some(last) if is_last => self.hash(last, hashing),
-            _ => {
-                let (rest, leasing) = (mem::take(&mut self.gathered), self.part.leasing());
-                hashing.begin(move || Run::open(rest.into_iter().map(|kv| leasing.restored(kv)).collect()));
-            }
+        let (rest, leasing) = (mem::take(&mut self.blocks).finish(), self.part.leasing());
+        if is_last && !rest.is_empty() {
+            self.hash(rest, hashing);
+        } else {
+            hashing.begin(move || Run::open(rest.into_iter().map(|kv| leasing.restored(kv)).collect()));
         }
     }
 
-    fn hash(&mut self, block: RawBlock, hashing: &mut InOrder<Run>) {
-        let (kvs, part) = (mem::take(&mut self.gathered), self.part);
+    fn hash(&self, block: Vec<KeyValue>, hashing: &mut InOrder<Run>) {
+        let part = self.part;
         hashing.begin(move || {
-            let hashes = Hashes::of(&block, part.needs_state(&kvs));
-            Run::releasing(kvs, hashes, &part.leasing())
+            let hashes = Hashes::of(&block, part.needs_state(&block));
+            Run::releasing(block, hashes, &part.leasing())
         });
     }
 }

@@ -4,6 +4,7 @@
 //! only unequal ones are looked into. Memory is bounded by a few blocks and a page.
 
 mod archived;
+mod blocks;
 mod live;
 mod run;
 
@@ -13,6 +14,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 
 pub(super) use self::archived::Archived;
+pub(super) use self::blocks::Blocks;
 pub(super) use self::live::Live;
 pub(super) use self::run::Run;
 use crate::archive::Root;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::archive::{BlockEntry, RawBlock};
+use crate::archive::{BlockEntry, content_hash, state_hash};
 use crate::backup::leasing::Leasing;
 use crate::types::KeyValue;
 
@@ -34,8 +34,8 @@ impl From<&BlockEntry> for Hashes {
 }
 
 impl Hashes {
-    pub(super) fn of(block: &RawBlock, with_state: bool) -> Self {
-        Self { state: with_state.then(|| block.state_hash()), content: block.content_hash() }
+    pub(super) fn of(kvs: &[KeyValue], with_state: bool) -> Self {
+        Self { state: with_state.then(|| state_hash(kvs)), content: content_hash(kvs) }
     }
 
     fn same_state(&self, other: &Self) -> bool {
@@ -150,7 +150,6 @@ pub(super) fn knows_last_key(entry: &BlockEntry) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::Cutter;
     use crate::types::{LeaseId, Revision};
 
     fn run(mod_revision: i64, value: &str, lease: Option<i64>) -> Run {
@@ -162,9 +161,8 @@ mod tests {
             version: 1,
             lease: lease.map(LeaseId),
         };
-        let mut cutter = Cutter::new();
-        assert!(cutter.push(&kv).unwrap().is_none());
-        Run::block(vec![kv], Hashes::of(&cutter.finish().unwrap(), true))
+        let hashes = Hashes::of(std::slice::from_ref(&kv), true);
+        Run::block(vec![kv], hashes)
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::io::{self, BufRead};
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -15,14 +16,15 @@ use super::json_lines::why_not;
 use super::lines::{MAX_LINE_BYTES, cannot_read};
 use super::metered::Metered;
 use super::sorter::Sorter;
-use crate::archive::Header;
+use crate::archive::{Header, Lease};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{ClusterId, KeyValue, LeaseId, MemberId, Revision};
 
 pub(super) fn gather(mut reader: impl BufRead) -> Result<Gathered> {
     check_start(&mut reader)?;
     let left = Cell::new(MAX_LINE_BYTES);
-    let mut taken = Taken { sorter: Sorter::new(), records: 0, values: false, failed: None, left: &left };
+    let (sorter, facts) = (Sorter::new(), Facts::default());
+    let mut taken = Taken { sorter, facts, records: 0, values: false, failed: None, left: &left };
     let mut json = serde_json::Deserializer::from_reader(Metered::new(reader, &left));
     let answer = Answer(&mut taken).deserialize(&mut json);
     let answer = answer.and_then(|answer| {
@@ -34,8 +36,8 @@ pub(super) fn gather(mut reader: impl BufRead) -> Result<Gathered> {
     }
     let header = answer.map_err(refused)?.checked(&taken)?;
     let ends = taken.sorter.ends().cloned();
-    let (records, facts) = (taken.sorter.finish()?, Facts::default());
-    Ok(Gathered { header, range: None, records, ends, facts, end: None })
+    let records = taken.sorter.finish()?;
+    Ok(Gathered { header, range: None, records, ends, facts: taken.facts, end: None })
 }
 
 /// etcdctl's other forms begin with a key, a quote or binary data.
@@ -53,6 +55,7 @@ fn check_start(reader: &mut impl BufRead) -> Result<()> {
 /// The records so far.
 struct Taken<'a> {
     sorter: Sorter,
+    facts: Facts,
     records: u64,
     /// Whether any has a value.
     values: bool,
@@ -68,11 +71,17 @@ impl Taken<'_> {
         self.left.set(MAX_LINE_BYTES);
         self.records += 1;
         self.values |= !kv.value.is_empty();
+        self.facts.leases.extend(kv.lease.map(|id| (id, unknown_times(id))));
         self.sorter.push(kv).map_err(|error| {
             self.failed = Some(error);
             "its record can't be taken".to_owned()
         })
     }
+}
+
+/// Listed all the same, since comparing goes by whether an archive has leases. Without times, as one that is gone.
+fn unknown_times(id: LeaseId) -> Lease {
+    Lease { id, granted_ttl: Duration::ZERO, remaining_ttl: Duration::ZERO }
 }
 
 /// What stands around the records.

@@ -1,8 +1,8 @@
 use std::mem;
 
 use super::origin::Origin;
-use crate::archive::{ContentRoot, Cutter, Root};
-use crate::backup::compare::{Compared, Comparison, Live, Run};
+use crate::archive::{ContentRoot, Root, content_hash};
+use crate::backup::compare::{Blocks, Compared, Comparison, Live, Run};
 use crate::backup::in_order::InOrder;
 use crate::backup::leasing::Leasing;
 use crate::backup::progress::Tracker;
@@ -90,7 +90,7 @@ impl Found {
 /// Makes the content root of what the cluster holds of the source's keys.
 #[derive(Debug)]
 struct Rooter {
-    cutter: Cutter,
+    blocks: Blocks,
     /// Blocks that are hashed while others are read.
     hashing: InOrder<[u8; 32]>,
     root: ContentRoot,
@@ -98,33 +98,33 @@ struct Rooter {
 
 impl Rooter {
     fn new() -> Self {
-        Self { cutter: Cutter::new(), hashing: InOrder::of(HASHING), root: ContentRoot::new() }
+        Self { blocks: Blocks::default(), hashing: InOrder::of(HASHING), root: ContentRoot::new() }
     }
 
     async fn add(&mut self, compared: Compared) -> Result<()> {
         match compared {
             Compared::Same(run) => self.run(run).await,
-            Compared::Key { left: Some(_), right: Some(found) } => self.record(&found).await,
+            Compared::Key { left: Some(_), right: Some(found) } => self.record(found).await,
             Compared::Key { .. } => Ok(()),
         }
     }
 
     /// A whole block that begins where one would begin here is what would be cut here.
     async fn run(&mut self, run: Run) -> Result<()> {
-        match run.content_hash().filter(|_| self.cutter.is_between_blocks()) {
+        match run.content_hash().filter(|_| self.blocks.is_between()) {
             Some(hash) => self.hash(move || hash).await,
             None => {
                 for kv in run.into_records() {
-                    self.record(&kv).await?;
+                    self.record(kv).await?;
                 }
                 Ok(())
             }
         }
     }
 
-    async fn record(&mut self, kv: &KeyValue) -> Result<()> {
-        match self.cutter.push(kv)? {
-            Some(block) => self.hash(move || block.content_hash()).await,
+    async fn record(&mut self, kv: KeyValue) -> Result<()> {
+        match self.blocks.push(kv)? {
+            Some(block) => self.hash(move || content_hash(&block)).await,
             None => Ok(()),
         }
     }
@@ -136,8 +136,9 @@ impl Rooter {
     }
 
     async fn finish(mut self) -> Result<Root> {
-        if let Some(last) = mem::take(&mut self.cutter).finish() {
-            self.hashing.begin(move || last.content_hash());
+        let last = mem::take(&mut self.blocks).finish();
+        if !last.is_empty() {
+            self.hashing.begin(move || content_hash(&last));
         }
         while let Some(hash) = self.hashing.next().await? {
             self.root.add(&hash);

@@ -40,10 +40,9 @@ use super::grants::explained;
 use super::leasing::{LeasePolicy, LeaseTtl, Leasing};
 use super::open::ArchiveFile;
 use super::progress::{Observer, Progress};
-use super::records::Records;
 use super::salvage::SalvagedFile;
 use super::selection::Selection;
-use super::verify::{VerifyReport, verify_source};
+use super::verify::verify_source;
 use crate::archive::{Header, Lease};
 use crate::client::{Client, Get};
 use crate::error::{Error, ErrorKind, Result};
@@ -182,10 +181,11 @@ impl Restore {
         Self { observer: Observer::new(observe), ..self }
     }
 
-    /// Verifies the whole archive, and compares it with the cluster at one revision meanwhile. Changes nothing in the
-    /// cluster. Of several things that are wrong, the first to be found is told.
+    /// Checks every byte of the archive, and compares it with the cluster at one revision meanwhile. Changes nothing
+    /// in the cluster. Of several things that are wrong, the first to be found is told.
     ///
-    /// Both come in blocks that are cut by content, so only blocks that differ are looked into. Memory is bounded;
+    /// Both come in blocks that are cut by content, so only blocks that differ are taken apart; all are where
+    /// the mode overwrites what is equal. Memory is bounded;
     /// a long plan is kept in a temporary file.
     ///
     /// # Errors
@@ -199,19 +199,27 @@ impl Restore {
     /// May be dropped at any time, and so may the plan; then there is no file for undo.
     pub async fn plan<'a>(&self, client: &Client, archive: &'a mut ArchiveFile) -> Result<RestorePlan<'a>> {
         let began = Instant::now();
+        let archive: &'a ArchiveFile = archive;
         let header = archive.header();
         refuse_undo(header)?;
         let records = archive.all_records();
         let leases = records.all_facts::<Vec<Lease>>().await?.concat();
-        let planned = async |leased| {
-            let planning = Planning { restore: self, client, source: Some(header.cluster_id), began };
-            let origin = Origin::Archive { records, leased };
-            // Boxed, here and further down: futures that hold all that lies below them outgrow a thread's stack.
-            Box::pin(planning.of_archive(origin, &header.range, leases.clone())).await
-        };
-        let (verified, plan) = tokio::try_join!(verified(records), planned(!leases.is_empty()))?;
-        // Records may have leases that are not listed: only reading them all shows whether the plan knew of any.
-        if verified.leased && leases.is_empty() { planned(true).await } else { Ok(plan) }
+        let planning = Planning { restore: self, client, source: Some(header.cluster_id), began };
+        let origin = Origin::Archive { records, leased: !leases.is_empty() };
+        // Boxed, here and further down: futures that hold all that lies below them outgrow a thread's stack.
+        let planned = Box::pin(planning.of_archive(origin, &header.range, leases));
+        let ((), plan) = tokio::try_join!(self.check_archive(archive), planned)?;
+        Ok(plan)
+    }
+
+    /// Whether the whole archive is as it was written. Its progress is that of the comparison that goes on beside it,
+    /// which takes apart what differs.
+    async fn check_archive(&self, archive: &ArchiveFile) -> Result<()> {
+        if !self.mode.rewrites() {
+            return archive.check_intact().await;
+        }
+        // Blocks that the comparison passes over are written, too.
+        verify_source(archive.all_records().source(), &Observer::default()).await?.check()
     }
 
     /// As [`Restore::plan`], of what is left of a damaged archive. What is missing, [`SalvagedFile::report`] tells.
@@ -291,12 +299,6 @@ impl Restore {
     fn leasing(&self, source: Option<ClusterId>) -> Leasing {
         Leasing::new(self.leases, self.lease_ttl, source, &self.selection)
     }
-}
-
-/// Checks the whole archive. Its progress is that of the comparison that goes on beside it.
-async fn verified(records: &Records) -> Result<VerifyReport> {
-    let verified = verify_source(records.source(), &Observer::default()).await?;
-    verified.check().map(|()| verified)
 }
 
 fn refuse_undo(header: &Header) -> Result<()> {

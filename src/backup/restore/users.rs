@@ -24,6 +24,8 @@ pub enum UserChange {
         role: String,
         /// What it is to allow.
         permission: Permission,
+        /// What it allows there so far, if anything: the grant takes its place.
+        before: Option<Access>,
     },
     /// A user is created.
     AddUser(String),
@@ -122,7 +124,7 @@ impl UserPlan {
         let client = &self.client;
         match change {
             UserChange::AddRole(name) => client.send(AddRole::new(name)).await,
-            UserChange::Grant { role, permission } => {
+            UserChange::Grant { role, permission, .. } => {
                 client.send(GrantPermission::new(role, permission.clone())).await
             }
             UserChange::AddUser(name) => client.send(self.new_user(name)).await,
@@ -142,7 +144,7 @@ impl UserPlan {
 fn describe(change: &UserChange) -> String {
     match change {
         UserChange::AddRole(name) => format!("adding role {name}"),
-        UserChange::Grant { role, permission: Permission { access, range, .. } } => {
+        UserChange::Grant { role, permission: Permission { access, range, .. }, .. } => {
             format!("granting role {role} {access:?} on {range}")
         }
         UserChange::AddUser(name) => format!("adding user {name}"),
@@ -167,25 +169,30 @@ fn missing_grants(role: &Role, roles: &[Role]) -> Vec<UserChange> {
     let found: Vec<_> = found.into_iter().flat_map(|found| &found.permissions).collect();
     let wanted = role.permissions.iter().filter_map(|wanted| {
         let has = found.iter().find(|found| found.range == wanted.range);
-        let permission = missing_permission(wanted, has.copied())?;
-        Some(UserChange::Grant { role: role.name.clone(), permission })
+        let (permission, before) = missing_permission(wanted, has.copied())?;
+        Some(UserChange::Grant { role: role.name.clone(), permission, before })
     });
     wanted.collect()
 }
 
-/// A grant replaces what was granted on exactly the same range: what is there is granted with it.
-fn missing_permission(wanted: &RolePermission, has: Option<&RolePermission>) -> Option<Permission> {
+/// A grant replaces what was granted on exactly the same range: what is there is granted with it, and told beside it.
+fn missing_permission(
+    wanted: &RolePermission,
+    has: Option<&RolePermission>,
+) -> Option<(Permission, Option<Access>)> {
     let (reads, writes) = has.map_or((false, false), |has| (has.read, has.write));
     let both = (wanted.read || reads, wanted.write || writes);
-    if both == (reads, writes) {
-        return None;
+    let changed = access(both).filter(|_| both != (reads, writes))?;
+    Some((Permission::new(changed, KeyRange::clone(&wanted.range)), access((reads, writes))))
+}
+
+fn access((reads, writes): (bool, bool)) -> Option<Access> {
+    match (reads, writes) {
+        (true, true) => Some(Access::ReadWrite),
+        (true, false) => Some(Access::Read),
+        (false, true) => Some(Access::Write),
+        (false, false) => None,
     }
-    let access = match both {
-        (true, true) => Access::ReadWrite,
-        (true, false) => Access::Read,
-        (false, _) => Access::Write,
-    };
-    Some(Permission::new(access, KeyRange::clone(&wanted.range)))
 }
 
 fn missing_roles(user: &User, users: &[User]) -> Vec<UserChange> {
@@ -235,7 +242,8 @@ mod tests {
         let (read, write) = (role("r", &[(true, false, "a/")]), role("r", &[(false, true, "a/")]));
         let changes = missing_grants(&read, std::slice::from_ref(&write));
         let both = Permission::new(Access::ReadWrite, KeyRange::prefix("a/"));
-        assert_eq!(changes, [UserChange::Grant { role: "r".into(), permission: both }]);
+        let before = Some(Access::Write);
+        assert_eq!(changes, [UserChange::Grant { role: "r".into(), permission: both, before }]);
         assert_eq!(missing_grants(&read, &[role("r", &[(true, true, "a/")])]), []);
     }
 
