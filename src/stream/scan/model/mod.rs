@@ -97,8 +97,10 @@ fn natural_shapes_cost_a_few_visits_a_key() {
         let (visited, requests) = (mean(&rows, Row::visited_per_key), mean(&rows, Row::requests_to_least));
         let time = mean(&rows, |row| row.figures.time_to_ideal(PAGE));
         println!("| mean | | {visited:.2} | | {requests:.2} | {time:.2} |\n");
+        // What is asked ahead rests on less.
+        let most = if workers == 1 { 4.0 } else { 4.5 };
         for row in &rows {
-            assert!(row.visited_per_key() <= 4.0, "{}: {:.2}", row.name, row.visited_per_key());
+            assert!(row.visited_per_key() <= most, "{}: {:.2}", row.name, row.visited_per_key());
         }
         assert!(visited <= 3.0, "{visited:.2} visits a key");
         assert!(requests <= 2.0, "{requests:.2} times the requests");

@@ -34,6 +34,8 @@ pub(super) struct Guess {
 pub(super) struct Step {
     pub(super) depth: usize,
     pub(super) siblings: u32,
+    /// Whether it ends within the last of them.
+    pub(super) within: bool,
 }
 
 /// The cheapest end for a page of so many keys, if there is any before that of what is `left`.
@@ -112,7 +114,7 @@ impl Search<'_> {
     /// How many keys a sibling holds, going by those before, and by the one that is being read. After
     /// a step in vain, so few that the next goes twice as far.
     fn known_size(&self, depth: usize) -> Option<f64> {
-        if let Some(step) = self.in_vain.filter(|step| step.depth == depth) {
+        if let Some(step) = self.in_vain.filter(|step| step.depth == depth && !step.within) {
             return Some(self.page * AIM / 2.0 / f64::from(step.siblings.max(1)));
         }
         let so_far = self.trail.read_of(depth) as f64;
@@ -123,7 +125,12 @@ impl Search<'_> {
     fn offer_ends(&mut self, depth: usize, siblings: &[u8], each: f64, unknown: bool) {
         let path = self.trail.path();
         if !self.trail.is_fresh(depth) {
-            self.offer(raised(&path[..depth], path[depth]), Step { depth, siblings: 0 }, self.ahead, false);
+            self.offer(
+                raised(&path[..depth], path[depth]),
+                Step { depth, siblings: 0, within: false },
+                self.ahead,
+                false,
+            );
         }
         let mut keys = self.ahead;
         for (step, &sibling) in (1..).zip(siblings) {
@@ -134,7 +141,7 @@ impl Search<'_> {
                 None => raised(&path[..depth], sibling),
                 parents => parents,
             };
-            self.offer(end, Step { depth, siblings: step }, keys, unknown);
+            self.offer(end, Step { depth, siblings: step, within: false }, keys, unknown);
             if keys > 4.0 * self.page {
                 break;
             }
@@ -142,6 +149,7 @@ impl Search<'_> {
         if let Some(&next) = siblings.first()
             && each > self.page * AIM / 2.0
             && (!unknown || self.trail.carries_over(depth))
+            && !self.in_vain.is_some_and(|step| step.within)
         {
             self.offer_within([&path[..depth], &[next]].concat(), depth, unknown);
         }
@@ -150,15 +158,15 @@ impl Search<'_> {
     /// Offers an end within an unread node, going by what its siblings were like.
     fn offer_within(&mut self, mut node: Vec<u8>, depth: usize, unknown: bool) {
         let wanted = self.page * AIM - self.ahead;
-        while let Some(level) = self.trail.level(node.len()) {
-            let children = self.trail.children(node.len());
+        while let Some(level) = self.trail.level_under(depth, &node) {
+            let children = self.trail.children(level);
             let Some(&lowest) = children.first() else { return };
             let each = level.size.unwrap_or(f64::INFINITY);
             let fitting = (1..children.len()).take_while(|&count| count as f64 * each <= wanted).count();
             if fitting > 0 {
                 node.push(children[fitting]);
                 let keys = self.ahead + fitting as f64 * each;
-                return self.offer(Some(node), Step { depth, siblings: 1 }, keys, unknown);
+                return self.offer(Some(node), Step { depth, siblings: 1, within: true }, keys, unknown);
             }
             if each <= wanted {
                 return;

@@ -13,7 +13,7 @@ impl ByteSet {
         self.0[usize::from(byte >> 6)] >> (byte & 63) & 1 == 1
     }
 
-    fn is_text(&self) -> bool {
+    pub(super) fn is_text(&self) -> bool {
         let controls = self.0[0] & 0xffff_ffff | self.0[1] & 1 << 63;
         controls == 0 && self.0[2] == 0 && self.0[3] == 0
     }

@@ -3,6 +3,7 @@
 mod cost;
 mod guess;
 mod level;
+mod place;
 mod row;
 mod stretch;
 mod trail;
@@ -69,7 +70,7 @@ impl Plan {
     /// Reads from `start` to `end`.
     pub(super) fn new(start: Vec<u8>, end: Option<Vec<u8>>) -> Self {
         let row = Row::new(start, end);
-        Self { row, asked: 0, trail: Trail::default(), in_vain: None, saved: 0.0 }
+        Self { row, asked: 0, trail: Trail::new(), in_vain: None, saved: 0.0 }
     }
 
     /// Whether all is read.
@@ -210,13 +211,22 @@ impl Plan {
             self.in_vain = None;
         }
         match (read.end, end) {
-            (Some(End::InVain(step)), Some(end)) => {
-                self.trail.pass(end, step.depth);
-                self.in_vain = Some(step);
-            }
+            (Some(End::InVain(step)), Some(end)) => self.learn_in_vain(step, end),
             (Some(End::Reached), Some(end)) => self.trail.reach(end),
             _ => {}
         }
+    }
+
+    /// Nothing was there. Behind the first part of a node, the depths below it are expected to be like those of its
+    /// siblings; if what comes next is missing, too, that node may be.
+    fn learn_in_vain(&mut self, step: Step, end: &[u8]) {
+        let gone_into = self.in_vain.filter(|last| last.within && last.depth < step.depth);
+        match gone_into {
+            Some(_) => self.trail.turn_back(end),
+            None if step.within => self.trail.reach(end),
+            None => self.trail.pass(end, step.depth),
+        }
+        self.in_vain = Some(gone_into.map_or(step, |last| Step { within: false, ..last }));
     }
 
     fn account(&mut self, taken: f64, visit: f64, left: f64, page: PageSize) {

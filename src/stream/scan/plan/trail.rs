@@ -1,29 +1,63 @@
 //! What the keys read so far tell of those to come.
 
+use std::mem;
+
 use super::level::{ByteSet, Level, kind};
+use super::place::{Levels, Place};
 
 /// The path down to the last key, with what is known at each depth.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Trail {
     path: Vec<u8>,
+    /// The places of the path's bytes, and of one behind them.
+    places: Vec<Place>,
     /// Whether nothing of the path's last node is read yet: it is an end that was reached, not a key.
     fresh: bool,
-    levels: Vec<Level>,
+    levels: Levels,
     anywhere: ByteSet,
+    /// Whether all keys were text so far.
+    is_text: bool,
     read: u64,
 }
 
 impl Trail {
+    pub(super) fn new() -> Self {
+        Self {
+            path: Vec::new(),
+            places: vec![Place::default()],
+            fresh: false,
+            levels: Levels::default(),
+            anywhere: ByteSet::default(),
+            is_text: true,
+            read: 0,
+        }
+    }
+
     /// Takes note of the next key.
     pub(super) fn see(&mut self, key: &[u8]) {
         let fork = self.leave_for(key, true);
         let first_child = fork == self.path.len();
+        self.follow(fork, key, false);
         for (depth, &byte) in key.iter().enumerate().skip(fork) {
-            self.levels[depth].begin(byte, self.read, first_child || depth > fork);
+            self.levels.at(self.places[depth]).begin(byte, self.read, first_child || depth > fork);
             self.anywhere.insert(byte);
         }
-        self.follow(fork, key, false);
         self.read += 1;
+        if self.is_text && !self.anywhere.is_text() {
+            self.take_for_binary();
+        }
+    }
+
+    /// What was learned of parts and words is of no use.
+    fn take_for_binary(&mut self) {
+        self.is_text = false;
+        self.levels = Levels::default();
+        let path = mem::take(&mut self.path);
+        self.places.truncate(1);
+        self.follow(0, &path, false);
+        for (&place, &byte) in self.places.iter().zip(&path) {
+            self.levels.at(place).begin(byte, self.read - 1, true);
+        }
     }
 
     /// Takes note that nothing is left before `end`.
@@ -40,28 +74,33 @@ impl Trail {
         self.follow(fork, &end[..kept], kept == end.len());
     }
 
+    /// Takes note that nothing was there before `end`, and that nothing is expected from where it leaves the path.
+    pub(super) fn turn_back(&mut self, end: &[u8]) {
+        let fork = self.leave_for(end, false);
+        self.follow(fork, &end[..fork], false);
+    }
+
     /// Looks ahead: what is expected from `end` on, whatever lies before it.
     pub(super) fn skip(&mut self, end: &[u8]) {
         let fork = common_prefix(&self.path, end);
-        self.levels.resize(self.levels.len().max(end.len()), Level::default());
         self.follow(fork, end, true);
     }
 
     /// Ends the nodes that `to` does not lie in, and says at which depth it forks off.
     fn leave_for(&mut self, to: &[u8], count: bool) -> usize {
         let fork = common_prefix(&self.path, to);
-        self.levels.resize(self.levels.len().max(to.len()), Level::default());
         if fork == self.path.len() || fork == to.len() {
             return fork;
         }
         let (read, from) = (self.read, self.path[fork]);
-        let level = &mut self.levels[fork];
+        let level = self.levels.at(self.places[fork]);
         if count {
             level.observe(read - level.began, level.distance(from, to[fork]));
         }
-        for (depth, level) in self.levels.iter_mut().enumerate().skip(fork + 1) {
+        for &place in &self.places[fork + 1..self.path.len()] {
+            let level = self.levels.at(place);
             level.end();
-            if level.size.is_some() && read > level.began && depth < self.path.len() {
+            if level.size.is_some() && read > level.began {
                 level.observe(read - level.began, 1);
             }
         }
@@ -69,13 +108,16 @@ impl Trail {
     }
 
     fn follow(&mut self, fork: usize, path: &[u8], fresh: bool) {
-        if fresh {
-            self.levels[fork.min(path.len())..path.len()]
-                .iter_mut()
-                .for_each(|level| level.began = self.read);
-        }
         self.path.truncate(fork);
-        self.path.extend_from_slice(path.get(fork..).unwrap_or_default());
+        self.places.truncate(fork + 1);
+        for &byte in path.get(fork..).unwrap_or_default() {
+            let place = self.places[self.path.len()];
+            if fresh {
+                self.levels.at(place).began = self.read;
+            }
+            self.path.push(byte);
+            self.places.push(place.behind(byte, self.is_text));
+        }
         self.fresh = fresh;
     }
 
@@ -84,24 +126,30 @@ impl Trail {
     }
 
     pub(super) fn level(&self, depth: usize) -> Option<&Level> {
-        self.levels.get(depth)
+        self.levels.get(*self.places.get(depth)?)
+    }
+
+    /// What is known of the place behind a node under the path's at this depth.
+    pub(super) fn level_under(&self, depth: usize, node: &[u8]) -> Option<&Level> {
+        let place =
+            node[depth..].iter().fold(self.places[depth], |place, &byte| place.behind(byte, self.is_text));
+        self.levels.get(place)
     }
 
     /// How many keys of the path's node at this depth were read.
     pub(super) fn read_of(&self, depth: usize) -> u64 {
-        self.levels.get(depth).map_or(0, |level| self.read - level.began)
+        self.level(depth).map_or(0, |level| self.read - level.began)
     }
 
     /// The bytes of siblings that are to be expected at this depth of the path, unread ones.
     pub(super) fn unread_siblings(&self, depth: usize) -> Vec<u8> {
         let byte = self.path[depth];
         let after = if self.is_fresh(depth) { byte.checked_sub(1) } else { Some(byte) };
-        self.levels[depth].siblings(after, &self.anywhere).collect()
+        self.level(depth).into_iter().flat_map(|level| level.siblings(after, &self.anywhere)).collect()
     }
 
-    /// The bytes that nodes may have under an unread node, at this depth.
-    pub(super) fn children(&self, depth: usize) -> Vec<u8> {
-        let Some(level) = self.level(depth) else { return Vec::new() };
+    /// The bytes that nodes may have under an unread node.
+    pub(super) fn children(&self, level: &Level) -> Vec<u8> {
         let Some(lowest) = level.lowest else { return Vec::new() };
         level.siblings(lowest.checked_sub(1), &self.anywhere).filter(|&byte| byte >= lowest).collect()
     }
@@ -116,7 +164,9 @@ impl Trail {
     pub(super) fn may_fork(&self, depth: usize) -> bool {
         let byte = self.path[depth];
         let begins = depth == 0 || kind(self.path[depth - 1]) != kind(byte);
-        !self.levels[depth].read_whole && !byte.is_ascii_punctuation() && (begins || self.carries_over(depth))
+        !self.level(depth).is_some_and(|level| level.read_whole)
+            && !byte.is_ascii_punctuation()
+            && (begins || self.carries_over(depth))
     }
 
     /// Whether the depth below has siblings, so that this one may be the next digit of a number.
