@@ -1,4 +1,5 @@
 use std::fmt;
+use std::io::{Read, Seek};
 use std::path::PathBuf;
 
 #[cfg(feature = "encrypt")]
@@ -83,6 +84,42 @@ impl SalvagedFile {
         observe: impl Fn(Progress) + Send + Sync + 'static,
     ) -> Result<Self> {
         let source = Source::open(path.into()).await?.decrypted_as_far_as_it_is(identities).await?;
+        Self::from_source(source, &Observer::new(observe)).await
+    }
+
+    /// As [`SalvagedFile::open_observed`], for an archive that is somewhere else than in a file. Reads happen on threads
+    /// that may wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`SalvagedFile::open`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Changes nothing; may be dropped at any time.
+    pub async fn from_reader_observed(
+        reader: impl Read + Seek + Send + 'static,
+        observe: impl Fn(Progress) + Send + Sync + 'static,
+    ) -> Result<Self> {
+        Self::from_source(Source::new("the archive", reader), &Observer::new(observe)).await
+    }
+
+    /// As [`SalvagedFile::from_reader_observed`], for an archive that is encrypted, or perhaps is.
+    ///
+    /// # Errors
+    ///
+    /// As [`SalvagedFile::open_with`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Changes nothing; may be dropped at any time.
+    #[cfg(feature = "encrypt")]
+    pub async fn from_reader_with(
+        reader: impl Read + Seek + Send + 'static,
+        identities: &Identities,
+        observe: impl Fn(Progress) + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let source = Source::new("the archive", reader).decrypted_as_far_as_it_is(identities).await?;
         Self::from_source(source, &Observer::new(observe)).await
     }
 

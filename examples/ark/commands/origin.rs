@@ -1,12 +1,10 @@
 //! What a restore reads: a whole archive, or what is left of one.
 
-use std::path::Path;
-
 use etcd_ark::Client;
 use etcd_ark::archive::{Auth, Header, LostKeys, Summary};
 use etcd_ark::backup::{ArchiveFile, Restore, RestorePlan, SalvagedFile};
 
-use super::{stdin, unlock};
+use super::unlock;
 use crate::args::Plan as Arguments;
 use crate::failure::Failure;
 use crate::progress::{ProgressLine, Unit};
@@ -23,17 +21,9 @@ impl Origin {
             let archive = unlock::open(&arguments.file, &arguments.unlock).await?;
             return Ok(Self::Whole(Box::new(archive)));
         }
-        if stdin::is_meant(&arguments.file) {
-            let (_open, path) = stdin::spooled_path().await?;
-            return Self::salvage(&path, arguments).await;
-        }
-        Self::salvage(&arguments.file, arguments).await
-    }
-
-    async fn salvage(path: &Path, arguments: &Arguments) -> Result<Self, Failure> {
         let line = ProgressLine::new(Unit::Keys);
         let observe = move |progress| line.show(progress);
-        let left = unlock::salvage(path, &arguments.unlock, observe).await?;
+        let left = unlock::salvage(&arguments.file, &arguments.unlock, observe).await?;
         Ok(Self::Salvaged(Box::new(left)))
     }
 

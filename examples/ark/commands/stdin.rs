@@ -2,8 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Seek};
-use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tokio::task::spawn_blocking;
 
@@ -26,13 +25,6 @@ pub(super) async fn spooled() -> Result<File, Failure> {
         Failure::new(Exit::Other, format!("cannot keep standard input in a temporary file: {error}"))
             .help("see to room there, or set TMPDIR")
     })
-}
-
-/// As [`spooled`], for what opens a path: one that leads to the file for as long as that is open.
-pub(super) async fn spooled_path() -> Result<(File, PathBuf), Failure> {
-    let file = spooled().await?;
-    let path = format!("/dev/fd/{}", file.as_raw_fd());
-    Ok((file, path.into()))
 }
 
 fn spool() -> io::Result<File> {

@@ -39,22 +39,33 @@ pub(super) async fn open(path: &Path, unlock: &Unlock) -> Result<ArchiveFile, Fa
     opened.map_err(not_opened)
 }
 
+/// Finds what is left of a damaged archive; - is what comes through standard input.
 #[cfg(not(feature = "encrypt"))]
 pub(super) async fn salvage(
     path: &Path,
     _: &Unlock,
     observe: impl Fn(Progress) + Send + Sync + 'static,
 ) -> Result<SalvagedFile, Failure> {
-    SalvagedFile::open_observed(path, observe).await.map_err(not_opened)
+    let found = match stdin::is_meant(path) {
+        true => SalvagedFile::from_reader_observed(stdin::spooled().await?, observe).await,
+        false => SalvagedFile::open_observed(path, observe).await,
+    };
+    found.map_err(not_opened)
 }
 
+/// Finds what is left of a damaged archive; - is what comes through standard input.
 #[cfg(feature = "encrypt")]
 pub(super) async fn salvage(
     path: &Path,
     unlock: &Unlock,
     observe: impl Fn(Progress) + Send + Sync + 'static,
 ) -> Result<SalvagedFile, Failure> {
-    SalvagedFile::open_with(path, &identities(unlock)?, observe).await.map_err(not_opened)
+    let identities = identities(unlock)?;
+    let found = match stdin::is_meant(path) {
+        true => SalvagedFile::from_reader_with(stdin::spooled().await?, &identities, observe).await,
+        false => SalvagedFile::open_with(path, &identities, observe).await,
+    };
+    found.map_err(not_opened)
 }
 
 #[cfg(feature = "encrypt")]
