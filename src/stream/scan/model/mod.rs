@@ -12,7 +12,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use self::server::{Figures, Server, far_end};
-use self::shapes::{Random, Shape, adverse, natural};
+use self::shapes::{Random, Shape, adverse, kubernetes, natural, shape, tiny_and_huge};
 
 /// What pages aim at, in keys, where values are of one size.
 const PAGE: usize = 1000;
@@ -105,6 +105,20 @@ fn natural_shapes_cost_a_few_visits_a_key() {
         assert!(visited <= 3.0, "{visited:.2} visits a key");
         assert!(requests <= 2.0, "{requests:.2} times the requests");
     }
+}
+
+/// By depths alone, what follows namespaces of different lengths seems to be different things.
+#[test]
+fn names_of_different_lengths_cost_few_requests_in_vain() {
+    let row = scanned(shape("Kubernetes, uneven", kubernetes(100_000, &mut Random(1))), 1);
+    assert!(row.requests_to_least() <= 3.5, "{:.2}", row.requests_to_least());
+}
+
+/// Only at so many keys is a huge one of them many pages.
+#[test]
+fn a_step_in_vain_into_a_node_forgets_no_size() {
+    let row = scanned(shape("tiny and huge by turns", tiny_and_huge(1_000_000)), 1);
+    assert!(row.visited_per_key() <= 3.5, "{:.2}", row.visited_per_key());
 }
 
 #[test]

@@ -65,7 +65,7 @@ pub(super) fn adverse(count: usize) -> Vec<Shape> {
     ]
 }
 
-fn shape(name: &'static str, mut keys: Vec<Vec<u8>>) -> Shape {
+pub(super) fn shape(name: &'static str, mut keys: Vec<Vec<u8>>) -> Shape {
     keys.sort();
     keys.dedup();
     Shape { name, keys }
@@ -95,7 +95,7 @@ fn rounded(number: f64) -> usize {
     number as usize
 }
 
-fn kubernetes(count: usize, any: &mut Random) -> Vec<Vec<u8>> {
+pub(super) fn kubernetes(count: usize, any: &mut Random) -> Vec<Vec<u8>> {
     let kinds = ["apps.deployments", "configmaps", "endpointslices", "events", "leases", "minions", "pods"];
     let kinds = kinds.iter().chain(&["replicasets", "secrets", "services"]);
     let mut keys = Vec::new();
@@ -157,7 +157,7 @@ fn hashed(any: &mut Random) -> Vec<u8> {
     format!("/o/{}/{}/{}", &hex[..2], &hex[2..4], &hex[4..]).into_bytes()
 }
 
-fn tiny_and_huge(count: usize) -> Vec<Vec<u8>> {
+pub(super) fn tiny_and_huge(count: usize) -> Vec<Vec<u8>> {
     let pair = |n| (0..count / 100).map(move |m| format!("/t{n:03}b/{m:07}"));
     let tiny = (0..100).map(|n| format!("/t{n:03}a/only"));
     texts((0..100).flat_map(pair).chain(tiny))

@@ -178,3 +178,30 @@ impl Trail {
 pub(super) fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ptr;
+
+    use super::*;
+
+    fn seen(keys: &[&str]) -> Trail {
+        let mut trail = Trail::new();
+        keys.iter().for_each(|key| trail.see(key.as_bytes()));
+        trail
+    }
+
+    #[test]
+    fn what_follows_names_of_any_length_is_told_together() {
+        let trail = seen(&["/a/1", "/a/2", "/bcd/1"]);
+        assert!(trail.level("/bcd/".len()).unwrap().size.is_some());
+    }
+
+    #[test]
+    fn the_first_binary_key_makes_places_of_depths() {
+        let trail = seen(&["/a/1", "/a/2", "/bcd/\x01"]);
+        assert!(trail.level("/bcd/".len()).unwrap().size.is_none());
+        let level = |node| ptr::from_ref(trail.level_under(0, node).unwrap());
+        assert_eq!(level(b"/x/"), level(b"abc"));
+    }
+}
