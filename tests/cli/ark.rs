@@ -67,6 +67,15 @@ impl Place {
         std::fs::write(self.path(name), content).unwrap();
     }
 
+    /// Writes a copy of a file in which one bit in the middle is another, and says where.
+    pub(crate) fn damage(&self, file: &str, copy: &str) -> usize {
+        let mut content = std::fs::read(self.path(file)).unwrap();
+        let middle = content.len() / 2;
+        content[middle] ^= 0x10;
+        self.write(copy, content);
+        middle
+    }
+
     /// The names of all files in the folder, hidden ones too.
     pub(crate) fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.folder.path()).unwrap();

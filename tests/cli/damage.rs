@@ -45,10 +45,7 @@ async fn a_flipped_bit() {
     let place = Place::holding("a/", 3000, 300).await;
     let saved = place.json("backup -o saved.ark").await;
     place.wipe().await;
-    let mut content = std::fs::read(place.path("saved.ark")).unwrap();
-    let middle = content.len() / 2;
-    content[middle] ^= 0x10;
-    place.write("bad", content);
+    let middle = place.damage("saved.ark", "bad");
 
     let verified = place.run("verify bad -w json").await.failed(6, "1 finding").json();
     assert!(verified["findings"][0]["offset"].as_u64().unwrap() <= middle as u64);
@@ -81,10 +78,8 @@ async fn what_is_left_is_restored_if_told_so_and_what_is_missing_is_told() {
     let place = Place::holding("a/", 3000, 300).await;
     place.json("backup -o saved.ark").await;
     place.wipe().await;
-    let mut content = std::fs::read(place.path("saved.ark")).unwrap();
-    let middle = content.len() / 2;
-    content[middle] ^= 0x10;
-    place.write("bad", &content);
+    let middle = place.damage("saved.ark", "bad");
+    let content = std::fs::read(place.path("saved.ark")).unwrap();
     place.write("half", &content[..middle]);
 
     let verified = place.run("verify bad -w json").await.failed(6, "1 finding").json();
@@ -115,12 +110,10 @@ async fn the_structure_is_verified_without_the_data() {
     let saved = place.json("backup -o saved.ark").await;
     let checked = place.json("verify saved.ark --level structure").await;
     assert_eq!((&checked["structure_good"], &checked["state_root"]), (&true.into(), &saved["state_root"]));
-    let mut content = std::fs::read(place.path("saved.ark")).unwrap();
+    let content = std::fs::read(place.path("saved.ark")).unwrap();
     place.write("short", &content[..content.len() - 1]);
     place.run("verify short --level structure").await.failed(6, "archive");
-    let middle = content.len() / 2;
-    content[middle] ^= 0x10;
-    place.write("flipped", &content);
+    place.damage("saved.ark", "flipped");
     place.run("verify flipped --level structure").await.succeeded();
     place.run_with("verify - --level structure", "saved.ark").await.succeeded();
     place.run_with("verify - --level structure", "short").await.failed(6, "archive");
@@ -131,10 +124,7 @@ async fn what_is_left_of_what_comes_through_a_pipe_is_that_of_the_file() {
     let place = Place::holding("a/", 3000, 300).await;
     place.json("backup -o saved.ark").await;
     place.wipe().await;
-    let mut content = std::fs::read(place.path("saved.ark")).unwrap();
-    let middle = content.len() / 2;
-    content[middle] ^= 0x10;
-    place.write("bad", &content);
+    place.damage("saved.ark", "bad");
     let expected = place.json("plan bad --salvage").await;
     assert!(expected["lost"][0]["keys"].as_u64().unwrap() > 0, "{expected}");
 

@@ -51,10 +51,7 @@ async fn what_is_left_of_a_damaged_archive_is_restored_with_its_identity() {
     let recipient = place.json("keygen -o id").await["recipient"].as_str().unwrap().to_owned();
     place.run(&format!("backup -o saved.ark --recipient {recipient}")).await.succeeded();
     place.wipe().await;
-    let mut content = std::fs::read(place.path("saved.ark")).unwrap();
-    let middle = content.len() / 2;
-    content[middle] ^= 0x10;
-    place.write("bad", content);
+    place.damage("saved.ark", "bad");
     place.run("restore bad --yes --identity id").await.failed(6, "encryption is damaged");
     place.run("restore bad --yes --salvage").await.failed(4, "--identity");
     place.run_with("restore - --yes --salvage", "bad").await.failed(4, "--identity");

@@ -16,10 +16,7 @@ async fn changed() -> Place {
 #[tokio::test]
 async fn what_no_archive_tells_later_is_undone_by_what_was_saved() {
     let place = changed().await;
-    let mut damaged = std::fs::read(place.path("saved.ark")).unwrap();
-    let middle = damaged.len() / 2;
-    damaged[middle] ^= 1;
-    place.write("damaged.ark", damaged);
+    place.damage("saved.ark", "damaged.ark");
     for line in ["restore -", "restore damaged.ark --salvage", "restore - --map a/=b/"] {
         let restore = format!("{line} --yes --mode replace --undo undo.ark -w json");
         let report = place.run_with(&restore, "saved.ark").await.succeeded().json();
