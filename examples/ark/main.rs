@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use args::Args;
 use failure::{Exit, Failure};
-use interrupt::Interrupts;
+use interrupt::HeldBack;
 use tokio::runtime::Runtime;
 
 /// How long work on other threads may go on after the command is over: enough to remove a temporary file, too
@@ -34,9 +34,10 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<ExitCode, Failure> {
+    let held_back = HeldBack::new().map_err(|error| not_started(&error))?;
     let runtime = Runtime::new().map_err(|error| not_started(&error))?;
     let outcome = runtime.block_on(async {
-        let mut interrupts = Interrupts::new().map_err(|error| not_started(&error))?;
+        let mut interrupts = held_back.listen().map_err(|error| not_started(&error))?;
         commands::run(args, &mut interrupts).await
     });
     runtime.shutdown_timeout(GRACE);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rustix::process::Signal;
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::ark::{Place, fill, finish};
@@ -163,7 +163,7 @@ async fn an_interruption_ends_it_at_once() {
     let place = Place::holding("a/", 100, 10).await;
     let child = place.ark("bench --for 1h --rounds 100").spawn().unwrap();
     until_it_catches_interrupts(&child).await;
-    send(Signal::INT, &child);
+    send(Signal::SIGINT, &child);
     let outcome = finish(child).await.failed(130, "interrupted");
     assert_eq!(outcome.text(), "");
 }

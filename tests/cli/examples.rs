@@ -5,7 +5,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use etcd_ark::{Client, Get, KeyRange, LeaseId, RevokeLease};
-use rustix::process::{Pid, Signal, kill_process};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
@@ -57,7 +58,7 @@ impl Running {
     }
 
     async fn interrupt(self) {
-        kill_process(Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap(), Signal::INT).unwrap();
+        kill(Pid::from_raw(self.child.id().unwrap().cast_signed()), Signal::SIGINT).unwrap();
         finish(self.child).await.succeeded();
     }
 }

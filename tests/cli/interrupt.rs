@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::io::AsyncReadExt;
 use tokio::process::Child;
 use tokio::time::{sleep, timeout};
@@ -17,8 +18,7 @@ const KEYS: usize = 20_000;
 const VALUE_BYTES: usize = 1000;
 
 pub(crate) fn send(signal: Signal, child: &Child) {
-    let pid = i32::try_from(child.id().unwrap()).unwrap();
-    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    kill(Pid::from_raw(child.id().unwrap().cast_signed()), signal).unwrap();
 }
 
 /// Starts the command with the proxy in between and waits until it stands still.
@@ -41,9 +41,9 @@ async fn until_larger(file: &Path, bytes: u64) {
 async fn an_interrupted_backup_leaves_no_file() {
     let place = Place::holding("a/", KEYS, VALUE_BYTES).await;
     for (signal, line) in [
-        (Signal::INT, "backup -o saved.ark --concurrency 1"),
-        (Signal::TERM, "backup -o saved.ark --concurrency 1"),
-        (Signal::INT, "snapshot save s.db"),
+        (Signal::SIGINT, "backup -o saved.ark --concurrency 1"),
+        (Signal::SIGTERM, "backup -o saved.ark --concurrency 1"),
+        (Signal::SIGINT, "snapshot save s.db"),
     ] {
         let proxy = Proxy::stalling(place.server.port(), Way::Answer, 8 << 20).await;
         let child = stuck(&place, &proxy, line).await;
@@ -64,7 +64,7 @@ async fn an_interrupted_backup_to_a_pipe_says_that_it_is_incomplete() {
     // The pipe is full and nobody reads on.
     let mut start = vec![0; 100_000];
     stdout.read_exact(&mut start).await.unwrap();
-    send(Signal::INT, &child);
+    send(Signal::SIGINT, &child);
     finish(child).await.failed(130, "incomplete");
     place.write("bad", start);
     place.run("verify bad").await.failed(6, "not good");
@@ -78,7 +78,7 @@ async fn an_interruption_before_anything_was_done_says_so() {
     for line in ["restore saved.ark --yes", "backup -o b.ark", "snapshot save s.db"] {
         let proxy = Proxy::stalling(place.server.port(), Way::Answer, 0).await;
         let child = stuck(&place, &proxy, line).await;
-        send(Signal::INT, &child);
+        send(Signal::SIGINT, &child);
         finish(child).await.failed(130, "interrupted");
     }
     assert_eq!((place.files(), place.count().await), (vec!["saved.ark".to_owned()], 0));
@@ -91,7 +91,7 @@ async fn an_interrupted_restore_says_how_far_it_came() {
     place.wipe().await;
     let proxy = Proxy::stalling(place.server.port(), Way::Request, 8 << 20).await;
     let child = stuck(&place, &proxy, "restore saved.ark --yes").await;
-    send(Signal::INT, &child);
+    send(Signal::SIGINT, &child);
     let outcome = finish(child).await.failed(7, "of 20,000 keys");
     assert!(outcome.stderr.contains("the same restore again"), "{}", outcome.stderr);
 
@@ -126,7 +126,7 @@ async fn waiting_for_input_can_be_interrupted() {
     let mut child = ark("verify -").stdin(Stdio::piped()).spawn().unwrap();
     let _never_written = child.stdin.take();
     until_it_catches_interrupts(&child).await;
-    send(Signal::INT, &child);
+    send(Signal::SIGINT, &child);
     finish(child).await.failed(130, "interrupted");
 }
 

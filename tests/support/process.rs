@@ -7,7 +7,8 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 use std::{fs, io, thread};
 
-use rustix::process::{Pid, Signal, kill_process};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 type Job = (Command, Sender<io::Result<Child>>);
 
@@ -62,8 +63,8 @@ fn start_spawner() -> Sender<Job> {
 }
 
 pub(super) fn signal(child: &Child, signal: Signal) {
-    let pid = Pid::from_child(child);
-    kill_process(pid, signal).expect("the server runs");
+    let pid = Pid::from_raw(child.id().cast_signed());
+    kill(pid, signal).expect("the server runs");
 }
 
 /// A signal is only sent when `kill` returns; the process may still run for a moment.

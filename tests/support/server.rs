@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
@@ -190,13 +190,13 @@ impl Server {
 
     /// Stops the process in its tracks: its connections stay open and nobody answers.
     pub fn pause(&self) {
-        process::signal(self.running(), Signal::STOP);
+        process::signal(self.running(), Signal::SIGSTOP);
         process::wait_until_stopped(self.running());
     }
 
     /// Lets a paused process go on.
     pub fn resume(&self) {
-        process::signal(self.running(), Signal::CONT);
+        process::signal(self.running(), Signal::SIGCONT);
     }
 
     /// Waits until clients are served by the process that was launched.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
 
-use rustix::fs::statvfs;
+use nix::sys::statvfs::statvfs;
 
 use super::finding::Finding;
 use crate::failure::Exit;
@@ -15,7 +15,7 @@ use crate::human;
 pub(super) fn check(folder: &Path, needed: Option<u64>) -> Finding {
     let field = format!("store {}", folder.display());
     let free = try_writing(folder).and_then(|()| Ok(statvfs(folder)?));
-    match free.map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize)) {
+    match free.map(|stat| stat.blocks_available().saturating_mul(stat.fragment_size())) {
         Err(error) => Finding::bad(field, Exit::Usage, format!("can't be written to: {error}")),
         Ok(free) if needed.is_some_and(|needed| needed > free) => {
             let needed = human::bytes(needed.unwrap_or_default());
