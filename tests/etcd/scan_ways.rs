@@ -3,16 +3,18 @@
 use std::time::{Duration, Instant};
 
 use etcd_ark::{
-    Client, Compact, ErrorKind, Get, GetStream, KeyRange, KeyValue, Scan, ScanStream, ScanWay, SortOrder,
-    SortTarget,
+    Client, Compact, ErrorKind, Get, GetStream, KeyRange, KeyValue, Revision, Scan, ScanStream, ScanWay,
+    SortOrder, SortTarget,
 };
 use futures_util::TryStreamExt;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::scan::load;
 use crate::support::{Builder, Cluster, Fault, Proxy, Server};
 use crate::{client_of, refusal};
 
+/// Far more than a compaction takes to begin.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The first version with streams.
 const STREAMS: &str = "3.7.3";
 pub(crate) const KEYS: usize = 8000;
@@ -251,6 +253,44 @@ async fn compaction_in_the_middle_ends_a_scan_by_streams_too() {
         }
     };
     assert_eq!(error.kind(), ErrorKind::Compacted, "{error}");
+}
+
+async fn until_logged(server: &Server, what: &str) {
+    while !server.log().contains(what) {
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_compaction_that_is_cut_short_costs_no_keys_at_its_revision() {
+    for way in [ScanWay::Pages, ScanWay::Streams] {
+        let mut cluster = Server::builder().failpoints().start_cluster(3).await;
+        let client = Client::connect(cluster.endpoints()).await.unwrap();
+        load(&client, "k", KEYS, "older").await;
+        load(&client, "k", KEYS, &value()).await;
+        let mut scan = client.scan(in_small_parts(way));
+        let first = scan.next_page().await.unwrap().unwrap();
+        let revision = first.header.revision;
+
+        let leader = cluster.leader().await;
+        let victim = (leader + 1) % 3;
+        let member = cluster.member(victim);
+        member.set_failpoint("compactBeforeCommitBatch", r#"panic("in the middle")"#).await;
+        client_of(cluster.member(leader)).await.send(Compact::new(revision)).await.unwrap();
+        assert_goes_on(scan, first.kvs.len()).await;
+        timeout(PATIENCE, until_logged(cluster.member(victim), "in the middle"))
+            .await
+            .expect("it is cut short");
+
+        cluster.member_mut(victim).restart().await;
+        let alone = client_of(cluster.member(victim)).await;
+        let mut again = alone.scan(in_small_parts(way).at(revision));
+        let already = again.next_page().await.unwrap().unwrap().kvs.len();
+        assert_goes_on(again, already).await;
+        let before = Revision(revision.0 - 1);
+        let error = alone.scan(in_small_parts(way).at(before)).next_page().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Compacted, "{error}");
+    }
 }
 
 #[tokio::test]
