@@ -100,6 +100,35 @@ async fn a_truncated_or_headless_file_keeps_what_is_whole() {
     assert!([ErrorKind::Auth, ErrorKind::Corrupt].contains(&error.kind()), "{error}");
 }
 
+/// Verification finds it, and who looks for a key is not told anything wrong.
+#[tokio::test]
+async fn every_flipped_bit_and_every_truncation_is_found() {
+    let (file, recipient) = generate_identity();
+    let identities = Identities::new().file(&file).unwrap();
+    let import = Import::new(TextFormat::Shield).encrypt(Encryption::to_recipients([recipient]).unwrap());
+    let mut good = Vec::new();
+    // `k` and `v`.
+    import.write_to(Cursor::new("aw== : dg==\n"), &mut good).await.unwrap();
+    let is_good = async |bytes: &[u8]| {
+        let bytes = Cursor::new(bytes.to_vec());
+        let Ok(mut archive) = ArchiveFile::from_reader_with(bytes, &identities).await else { return false };
+        if let Ok(found) = archive.get("k").await {
+            assert_eq!(found.unwrap().value, "v");
+        }
+        archive.verify().await.is_ok_and(|report| report.is_good())
+    };
+    assert!(is_good(&good).await);
+    for at in 0..good.len() {
+        for bit in 0..8 {
+            let mut flipped = good.clone();
+            flipped[at] ^= 1 << bit;
+            assert!(!is_good(&flipped).await, "byte {at} bit {bit}");
+        }
+        assert!(!is_good(&good[..at]).await, "{at} bytes");
+    }
+    assert!(!is_good(&[&good[..], b"\0"].concat()).await);
+}
+
 /// A leaf that begins behind the end of the content, though inside of its last chunk.
 #[tokio::test]
 async fn an_index_that_leads_behind_the_end_is_refused() {
