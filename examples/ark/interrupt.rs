@@ -13,7 +13,7 @@ use crate::failure::Failure;
 pub(crate) struct HeldBack(SigSet);
 
 impl HeldBack {
-    /// To be called before other threads begin: they inherit it, and so all signals come to this thread.
+    /// To be called before other threads begin, which inherit it: else a signal would come to one of them.
     pub(crate) fn new() -> io::Result<Self> {
         let signals = SigSet::from_iter([Number::SIGINT, Number::SIGTERM]);
         signals.thread_block()?;

@@ -1,6 +1,6 @@
 //! ctrl-C and SIGTERM in the middle of the work, compaction under a backup.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -109,16 +109,39 @@ fn told(outcome: &Outcome) -> u64 {
 
 /// A process that has only just begun is ended by a signal, without a word.
 pub(crate) async fn until_it_catches_interrupts(child: &Child) {
-    let status = format!("/proc/{}/status", child.id().unwrap());
-    let caught = || {
-        let status = std::fs::read_to_string(&status).unwrap();
-        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
-        // SIGINT is signal 2, the second bit.
-        u64::from_str_radix(mask.trim(), 16).unwrap() & 2 != 0
-    };
-    while !caught() {
+    while signals(&process(child), "SigCgt:") & INTERRUPT == 0 {
         sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// SIGINT is signal 2, the second bit.
+const INTERRUPT: u64 = 1 << 1;
+/// SIGTERM is signal 15.
+const TERMINATE: u64 = 1 << 14;
+
+fn process(child: &Child) -> PathBuf {
+    PathBuf::from(format!("/proc/{}", child.id().unwrap()))
+}
+
+/// A set of signals that the kernel tells of a process or a thread.
+fn signals(task: &Path, set: &str) -> u64 {
+    let status = std::fs::read_to_string(task.join("status")).unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix(set)).unwrap();
+    u64::from_str_radix(mask.trim(), 16).unwrap()
+}
+
+/// One that came between a handler and its listener would be lost. Threads inherit what is held back as they begin, and
+/// those of the runtime begin before anybody listens: they still show it.
+#[tokio::test]
+async fn signals_are_held_back_until_somebody_listens() {
+    let mut child = ark("verify -").stdin(Stdio::piped()).spawn().unwrap();
+    let _never_written = child.stdin.take();
+    until_it_catches_interrupts(&child).await;
+    let mut threads = std::fs::read_dir(process(&child).join("task")).unwrap();
+    let both = INTERRUPT | TERMINATE;
+    assert!(threads.any(|thread| signals(&thread.unwrap().path(), "SigBlk:") & both == both));
+    send(Signal::SIGTERM, &child);
+    finish(child).await.failed(130, "interrupted");
 }
 
 #[tokio::test]
